@@ -1,0 +1,19 @@
+//! The one place that knows whether atomics come from std or from the loom model checker.
+
+#[cfg(not(loom))]
+pub use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, fence},
+    },
+    thread_local,
+};
+
+#[cfg(loom)]
+pub use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, fence},
+    },
+    thread_local,
+};
