@@ -1,0 +1,191 @@
+//! The executor: spawns tasks and polls those that are ready, in the order in which they became so.
+
+use std::fmt;
+
+use tevent_core::budget;
+use tevent_core::doorbell::Doorbell;
+use tevent_core::sync::Arc;
+
+use crate::spawner::Spawner;
+use crate::task::{self, Joint, Owner};
+use crate::{Task, TaskError};
+
+/// A single-threaded executor. Dropping it ends it: see [`Executor::close`].
+pub struct Executor {
+    owner: Owner,
+}
+
+/// What one [`Executor::run_ready`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Tasks polled.
+    pub polls: u32,
+    /// Polls and the operations charged to their budgets ([`tevent_core::budget`]) together.
+    pub spent: u32,
+}
+
+impl Executor {
+    /// An executor whose wakes from elsewhere ring `doorbell`.
+    #[must_use]
+    pub fn new(doorbell: Arc<Doorbell>) -> Self {
+        Self {
+            owner: Owner::new(doorbell),
+        }
+    }
+
+    /// Spawns a task. It is polled first when its turn comes, never inside this call.
+    ///
+    /// On an executor that has ended the future is dropped unpolled, and the task's outcome is
+    /// [`TaskError::Cancelled`].
+    pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
+        Task::new(self.owner.spawn(future))
+    }
+
+    /// A handle that can spawn, too, and does not keep the executor from ending.
+    #[must_use]
+    pub fn spawner(&self) -> Spawner {
+        Spawner::new(self.owner.clone())
+    }
+
+    /// Runs `f` with this executor as the current one of the thread: wakes of its tasks inside `f` touch plain memory.
+    /// Nests, also with other executors.
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        task::enter(&self.owner, f)
+    }
+
+    /// Does the wakes that came from other threads, or from outside [`Executor::enter`], in order of arrival.
+    pub fn accept_remote(&self) {
+        self.owner.accept_remote();
+    }
+
+    /// Whether such wakes wait to be accepted.
+    #[must_use]
+    pub fn has_remote(&self) -> bool {
+        self.owner.has_remote()
+    }
+
+    /// Polls ready tasks, first woken first, until none is ready or `allowance` is used up: each poll costs one, and
+    /// each operation charged to the poll's [budget] one more, so that tasks which are always ready cannot hold the
+    /// caller for long. What a poll wakes is polled after all that were ready before.
+    ///
+    /// # Panics
+    /// If called from inside a task of this executor.
+    pub fn run_ready(&self, allowance: u32) -> Ran {
+        let _polling = Polling::begin(&self.owner);
+        let mut ran = Ran::default();
+        while ran.spent < allowance {
+            let saved = budget::grant();
+            let polled = self.owner.run_next();
+            let charged = budget::restore(saved);
+            if !polled {
+                break;
+            }
+            ran.polls += 1;
+            ran.spent += 1 + charged;
+        }
+        ran
+    }
+
+    /// Whether a task is ready to be polled.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        self.owner.ready() > 0
+    }
+
+    /// Tasks that have not finished.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.owner.live()
+    }
+
+    /// Runs a future that may borrow to its end: as a task among the others, while `turn` is called again and again.
+    ///
+    /// # Errors
+    /// The first error of `turn`; the future is dropped before it is returned.
+    ///
+    /// # Panics
+    /// With the future's own panic; and if the executor is closed meanwhile.
+    pub fn drive<F: Future, E>(
+        &self,
+        future: F,
+        mut turn: impl FnMut() -> Result<(), E>,
+    ) -> Result<F::Output, E> {
+        let mut scoped = Scoped::spawn(&self.owner, future);
+        while !scoped.0.is_finished() {
+            turn()?;
+        }
+        match scoped.0.take_output() {
+            Some(Ok(output)) => Ok(output),
+            Some(Err(error)) => error.raise(),
+            None => TaskError::Cancelled.raise(),
+        }
+    }
+
+    /// Ends the executor: wakes from elsewhere are refused from now on, and every task's future is dropped on this
+    /// thread. What destructors spawn meanwhile is dropped, too, unpolled. Wakers and [`Task`]s may outlive this.
+    pub fn close(&self) {
+        self.owner.close();
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn for_tests() -> Self {
+        Self::new(Arc::new(Doorbell::new(std::task::Waker::noop().clone())))
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor")
+            .field("live", &self.live())
+            .field("ready", &self.owner.ready())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps a task from running its own executor, also when a poll ends in a panic.
+struct Polling<'a>(&'a Owner);
+
+impl<'a> Polling<'a> {
+    fn begin(owner: &'a Owner) -> Self {
+        assert!(
+            owner.begin_polling(),
+            "a task cannot run the loop that runs it: await the future instead, or spawn it, or use a second context"
+        );
+        Self(owner)
+    }
+}
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        self.0.end_polling();
+    }
+}
+
+/// A task whose future may borrow, ended before this guard goes.
+struct Scoped<T>(Joint<T>);
+
+impl<T> Scoped<T> {
+    #[allow(unsafe_code)]
+    fn spawn<F: Future<Output = T>>(owner: &Owner, future: F) -> Self {
+        // SAFETY: the guard lives on the stack of `drive`, which outlives neither the future's nor the output's
+        // borrows, and its destructor calls `end_now`, however `drive` is left.
+        Self(unsafe { owner.spawn_scoped(future) })
+    }
+}
+
+impl<T> Drop for Scoped<T> {
+    fn drop(&mut self) {
+        self.0.end_now();
+    }
+}

@@ -1,0 +1,167 @@
+//! The joint: the typed end of a task through which its output is taken and its cancellation asked.
+
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+use super::header::{Flags, Panic};
+use super::task_ref::TaskRef;
+use super::{cell, shared};
+use crate::TaskError;
+
+/// One per task, on the owner's thread. Dropping it cancels the task and gives up its output.
+pub(crate) struct Joint<T> {
+    task: TaskRef,
+    _output: PhantomData<T>,
+}
+
+/// The output is not in here.
+impl<T> Unpin for Joint<T> {}
+
+impl<T> Joint<T> {
+    /// # Safety
+    /// The task's output is a `T`, its `JOINT` flag is set, and this is its only joint.
+    pub(super) unsafe fn new(task: TaskRef) -> Self {
+        Self {
+            task,
+            _output: PhantomData,
+        }
+    }
+
+    /// Waits for the end of the task.
+    pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, TaskError>> {
+        if !self.is_finished() {
+            self.register(cx.waker());
+            return Poll::Pending;
+        }
+        Poll::Ready(self.take_output().unwrap_or(Err(TaskError::Cancelled)))
+    }
+
+    /// The result, if the task has finished by itself and nobody has taken it.
+    pub(crate) fn take_output(&mut self) -> Option<Result<T, TaskError>> {
+        let header = self.task.header();
+        if !header.has(Flags::OUTPUT) {
+            return None;
+        }
+        header.clear(Flags::OUTPUT);
+        let mut output = MaybeUninit::<Result<T, Panic>>::uninit();
+        // SAFETY: the stage held the output, a `Result<T, Panic>`, which moves to `output`.
+        let output = unsafe {
+            (header.vtable.take_output)(self.task.raw(), NonNull::from(&mut output).cast());
+            output.assume_init()
+        };
+        Some(output.map_err(|payload| TaskError::Panicked(*payload)))
+    }
+
+    /// Arrow 6: asks the executor to drop the future at the task's next turn. No effect after the end.
+    pub(crate) fn cancel(&self) {
+        let header = self.task.header();
+        if header.has(Flags::DONE) {
+            return;
+        }
+        header.set(Flags::CANCELLED);
+        if shared::is_current(&header.shared) {
+            self.task.wake_local();
+        } else {
+            // Between two turns the loop has to be rung.
+            header.shared.wake_remote(header, self.task.raw());
+        }
+    }
+
+    /// Gives up the output but lets the task run on.
+    pub(crate) fn detach(self) {
+        ManuallyDrop::new(self).release();
+    }
+
+    /// Drops the future and the output before it returns.
+    ///
+    /// # Panics
+    /// Aborts the process if the task is being polled: what it borrows could go away under it.
+    pub(crate) fn end_now(&mut self) {
+        if self.task.header().has(Flags::RUNNING) {
+            std::process::abort();
+        }
+        self.task.cancel_now();
+        self.task.drop_output();
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.task.header().has(Flags::DONE)
+    }
+
+    pub(crate) fn flags(&self) -> Flags {
+        self.task.header().flags.get()
+    }
+
+    /// Keeps the waker for the end. Cloning and dropping one is code of the user's: neither happens inside a borrow.
+    fn register(&self, waker: &Waker) {
+        let joiner = self.task.header().joiner.get();
+        // SAFETY: owner's thread; the borrow ends in this line (`will_wake` only compares).
+        if unsafe { &*joiner }
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            return;
+        }
+        let new = Some(waker.clone());
+        // SAFETY: owner's thread; the borrow ends in this line.
+        let old = std::mem::replace(unsafe { &mut *joiner }, new);
+        drop(old);
+    }
+
+    fn release(&self) {
+        let header = self.task.header();
+        // SAFETY: owner's thread; the borrow ends in this line.
+        let joiner = unsafe { &mut *header.joiner.get() }.take();
+        cell::discard(joiner);
+        self.task.drop_output();
+        header.clear(Flags::JOINT);
+        self.task.settle();
+    }
+}
+
+impl<T> Drop for Joint<T> {
+    fn drop(&mut self) {
+        self.cancel();
+        self.release();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Executor;
+
+    /// Runs in a child process: the count is one step before its limit, and cloning a waker must end the process.
+    #[test]
+    fn b10_the_reference_count_aborts_before_it_wraps() {
+        if std::env::var_os("TEVENT_B10_CHILD").is_some() {
+            let executor = Executor::for_tests();
+            let joint = executor.owner().spawn(std::future::poll_fn(|cx| {
+                let _one_too_many = cx.waker().clone();
+                Poll::<()>::Ready(())
+            }));
+            joint.task.header().preset_refs(u32::MAX / 2 + 1);
+            executor.enter(|| executor.run_ready(1));
+            std::process::exit(0);
+        }
+        if cfg!(miri) {
+            return;
+        }
+        let me = std::env::current_exe().expect("a test knows its own program");
+        let child = std::process::Command::new(me)
+            .args([
+                "b10_the_reference_count_aborts_before_it_wraps",
+                "--nocapture",
+            ])
+            .env("TEVENT_B10_CHILD", "1")
+            .output()
+            .expect("the test program can be started again");
+        assert_eq!(
+            child.status.code(),
+            None,
+            "the child should have been aborted by a signal"
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! The shared part of an executor: what wakers reach, and the owner's own part behind it.
+
+use std::cell::{Cell, UnsafeCell};
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use tevent_core::doorbell::Doorbell;
+use tevent_core::sync::Arc;
+
+use super::header::Header;
+use super::joint::Joint;
+use super::live::LiveTable;
+use super::remote::RemoteStack;
+use super::task_ref::TaskRef;
+
+/// One per executor, alive as long as any of its tasks' memory.
+pub(crate) struct Shared {
+    remote: RemoteStack,
+    doorbell: Arc<Doorbell>,
+    local: Local,
+}
+
+/// What only the owner's thread touches. Every borrow ends within one line: no code of the user's runs in between.
+struct Local {
+    ready: UnsafeCell<VecDeque<NonNull<Header>>>,
+    live: UnsafeCell<LiveTable>,
+    closed: Cell<bool>,
+    /// Somebody is in [`Owner::cancel_all`].
+    cancelling: Cell<bool>,
+    polling: Cell<bool>,
+}
+
+// SAFETY: threads other than the owner's use only `remote` and `doorbell`, which are Sync. `local` is reached through
+// `Owner`, `Joint` and `TaskRef`, which are not Send, and by a waker only after `is_current` has shown that this is the
+// owner's thread. When the last waker drops it elsewhere, the owner has gone and left nothing in `local` but memory.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+#[cfg(not(loom))]
+std::thread_local! {
+    static CURRENT: Cell<*const Shared> = const { Cell::new(ptr::null()) };
+}
+#[cfg(loom)]
+loom::thread_local! {
+    static CURRENT: Cell<*const Shared> = Cell::new(ptr::null());
+}
+
+/// Whether this thread is inside [`enter`] for this executor, and innermost so: then it is the owner's thread, and a
+/// wake may use the plain path. The key needs no destructor, so it also answers while the thread ends.
+#[inline]
+pub(super) fn is_current(shared: &Arc<Shared>) -> bool {
+    CURRENT.with(Cell::get) == Arc::as_ptr(shared)
+}
+
+/// Runs `f` with this executor as the thread's current one.
+pub(crate) fn enter<R>(owner: &Owner, f: impl FnOnce() -> R) -> R {
+    struct Restore(*const Shared);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.with(|current| current.set(self.0));
+        }
+    }
+    let previous = CURRENT.with(|current| current.replace(Arc::as_ptr(&owner.shared)));
+    let _restore = Restore(previous);
+    f()
+}
+
+impl Shared {
+    /// A wake from another thread, or from outside the run. `task` is the pointer to `header`.
+    pub(super) fn wake_remote(&self, header: &Header, task: NonNull<Header>) {
+        if !header.begin_remote_wake() {
+            return;
+        }
+        header.add_ref();
+        // SAFETY: `begin_remote_wake` made the link ours, and the reference just taken goes with the push.
+        if unsafe { self.remote.push(task) } {
+            self.doorbell.ring_if_parked();
+        } else {
+            // SAFETY: the stack is closed; the reference is still ours, and the caller's own keeps the task alive.
+            unsafe { TaskRef::drop_ref(task) };
+        }
+    }
+
+    /// Puts a task at the tail of the ready queue. Owner's thread.
+    #[inline]
+    pub(super) fn push_ready(&self, task: NonNull<Header>) {
+        // SAFETY: owner's thread (callers are not Send, or have asked `is_current`); the borrow ends in this line.
+        unsafe { &mut *self.local.ready.get() }.push_back(task);
+    }
+
+    /// Takes a finished task off the table of live ones. Owner's thread.
+    pub(super) fn forget_live(&self, slot: u32) {
+        // SAFETY: as in `push_ready`.
+        unsafe { &mut *self.local.live.get() }.remove(slot);
+    }
+}
+
+/// The owner's face of the shared part. Not `Send`: whoever has it is on the owner's thread.
+pub(crate) struct Owner {
+    shared: Arc<Shared>,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Clone for Owner {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            _not_send: PhantomData,
+        }
+    }
+}
+
+impl Owner {
+    pub(crate) fn new(doorbell: Arc<Doorbell>) -> Self {
+        let local = Local {
+            ready: UnsafeCell::default(),
+            live: UnsafeCell::default(),
+            closed: Cell::new(false),
+            cancelling: Cell::new(false),
+            polling: Cell::new(false),
+        };
+        let shared = Shared {
+            remote: RemoteStack::new(),
+            doorbell,
+            local,
+        };
+        Self {
+            shared: Arc::new(shared),
+            _not_send: PhantomData,
+        }
+    }
+
+    /// Spawns a task. On an executor that has ended the future is dropped, unpolled, before this returns; if that
+    /// happens inside another such drop, soon after it.
+    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> Joint<F::Output> {
+        // SAFETY: the future is 'static, so it may live as long as the task does.
+        unsafe { self.spawn_scoped(future) }
+    }
+
+    /// Spawns a task whose future may borrow.
+    ///
+    /// # Safety
+    /// The caller calls [`Joint::end_now`] before anything that the future or its output borrows goes away.
+    pub(crate) unsafe fn spawn_scoped<F: Future>(&self, future: F) -> Joint<F::Output> {
+        let task = TaskRef::spawn(future, Arc::clone(&self.shared));
+        // SAFETY: owner's thread; the borrow ends in this line.
+        let slot = unsafe { &mut *self.local().live.get() }.insert(task.raw());
+        task.header().slot.set(slot);
+        self.shared.push_ready(task.raw());
+        if self.local().closed.get() {
+            self.cancel_all();
+        } else if !is_current(&self.shared) {
+            // Between two turns the host has to learn that there is work.
+            self.shared.doorbell.ring_if_parked();
+        }
+        // SAFETY: the task is fresh and has no other joint.
+        unsafe { Joint::new(task) }
+    }
+
+    /// Runs the task at the head of the ready queue. `false`: there is none.
+    ///
+    /// # Panics
+    /// If called from inside a task of this executor.
+    #[inline]
+    pub(crate) fn run_next(&self) -> bool {
+        // SAFETY: owner's thread; the borrow ends in this line.
+        let Some(task) = (unsafe { &mut *self.local().ready.get() }).pop_front() else {
+            return false;
+        };
+        // SAFETY: the ready queue holds live tasks: `settle` waits for QUEUED to be cleared.
+        unsafe { TaskRef::new(task) }.run();
+        true
+    }
+
+    /// Does the local wake for every task that was woken from elsewhere, in order of arrival.
+    pub(crate) fn accept_remote(&self) {
+        for task in self.shared.remote.take_all() {
+            // SAFETY: the chain hands over a reference to a live task; its link has been read already.
+            unsafe {
+                task.as_ref().end_remote_wake();
+                TaskRef::new(task).wake_local();
+                TaskRef::drop_ref(task);
+            }
+        }
+    }
+
+    pub(crate) fn has_remote(&self) -> bool {
+        !self.shared.remote.is_empty()
+    }
+
+    pub(crate) fn ready(&self) -> usize {
+        // SAFETY: owner's thread; the borrow ends in this line.
+        unsafe { &*self.local().ready.get() }.len()
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        // SAFETY: owner's thread; the borrow ends in this line.
+        unsafe { &*self.local().live.get() }.len()
+    }
+
+    /// Marks the executor as polling; `false` if it was already.
+    pub(crate) fn begin_polling(&self) -> bool {
+        !self.local().polling.replace(true)
+    }
+
+    pub(crate) fn end_polling(&self) {
+        self.local().polling.set(false);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.local().closed.get()
+    }
+
+    /// Ends the executor: refuses remote wakes, drops every future on this thread, empties the ready queue.
+    pub(crate) fn close(&self) {
+        self.local().closed.set(true);
+        for task in self.shared.remote.close() {
+            // SAFETY: the chain hands over a reference to a live task.
+            unsafe { TaskRef::drop_ref(task) };
+        }
+        self.cancel_all();
+    }
+
+    /// Drops the futures of all live tasks, and of those which their destructors spawn: in a loop, not in a recursion,
+    /// and not for ever.
+    fn cancel_all(&self) {
+        if self.local().cancelling.replace(true) {
+            return;
+        }
+        let mut drops_left = self.live() + Self::SPAWNS_AT_THE_END;
+        let mut from = 0;
+        while drops_left > 0 {
+            // SAFETY: owner's thread; the borrow ends in this line.
+            match unsafe { &*self.local().live.get() }.next(from) {
+                Some((task, next)) => {
+                    from = next;
+                    drops_left -= 1;
+                    // SAFETY: tasks in the table are alive.
+                    unsafe { TaskRef::new(task) }.cancel_now();
+                }
+                // What destructors spawned stands in slots that were free already.
+                None if from > 0 => from = 0,
+                None => break,
+            }
+        }
+        self.empty_ready();
+        self.local().cancelling.set(false);
+    }
+
+    /// How many tasks destructors may spawn while the executor ends. A destructor that always spawns a task with the
+    /// same destructor would never let it end; what exceeds this is leaked, not dropped.
+    const SPAWNS_AT_THE_END: usize = 10_000;
+
+    fn empty_ready(&self) {
+        loop {
+            // SAFETY: owner's thread; the borrow ends in this line.
+            let Some(task) = (unsafe { &mut *self.local().ready.get() }).pop_front() else {
+                return;
+            };
+            // SAFETY: the ready queue holds live tasks.
+            unsafe { TaskRef::new(task) }.leave_queue();
+        }
+    }
+
+    fn local(&self) -> &Local {
+        &self.shared.local
+    }
+}

@@ -1,0 +1,356 @@
+//! The life of a task: order, handles, cancellation.
+#![cfg(not(loom))]
+
+mod util;
+
+use std::cell::RefCell;
+use std::future::{pending, poll_fn};
+use std::rc::Rc;
+use std::task::Poll;
+
+use tevent_executor::{Task, TaskError};
+use util::{Dropped, Gate, Rig, Trace, yields};
+
+#[test]
+fn tasks_run_in_the_order_in_which_they_became_ready() {
+    let (rig, trace) = (Rig::new(), Trace::default());
+    for (name, polls) in [("a", 2), ("b", 0), ("c", 1)] {
+        let trace = trace.clone();
+        let task = async move {
+            for _ in 0..polls {
+                trace.say(name);
+                yields(1).await;
+            }
+            trace.say(format!("{name} ends"));
+        };
+        rig.executor.spawn(task).detach();
+    }
+    trace.expect(&[]);
+    rig.turn();
+    trace.expect(&["a", "b ends", "c", "a", "c ends", "a ends"]);
+}
+
+#[test]
+fn b01_a_wake_during_its_own_poll_polls_once_more() {
+    let rig = Rig::new();
+    let mut polls = 0;
+    rig.block_on(poll_fn(|cx| {
+        polls += 1;
+        if polls == 1 {
+            // Twice, by two wakers: still one more poll.
+            cx.waker().wake_by_ref();
+            let second = cx.waker().clone();
+            second.wake();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }));
+    assert_eq!(polls, 2);
+}
+
+#[test]
+fn b04_a_task_that_wakes_itself_for_ever_leaves_the_allowance_to_others() {
+    let (rig, trace) = (Rig::new(), Trace::default());
+    rig.executor
+        .spawn(async { yields(u32::MAX).await })
+        .detach();
+    let other = trace.clone();
+    rig.executor
+        .spawn(async move { other.say("served") })
+        .detach();
+    let ran = rig.executor.enter(|| rig.executor.run_ready(10));
+    trace.expect(&["served"]);
+    assert_eq!((ran.polls, ran.spent), (10, 10));
+}
+
+#[test]
+fn b04_operations_of_a_poll_are_charged_to_the_allowance() {
+    let rig = Rig::new();
+    let hose = poll_fn(|cx| {
+        while !tevent_core::budget::is_spent() {
+            tevent_core::budget::spend();
+        }
+        cx.waker().wake_by_ref();
+        Poll::<()>::Pending
+    });
+    rig.executor.spawn(hose).detach();
+    let ran = rig.executor.enter(|| rig.executor.run_ready(200));
+    let per_poll = 1 + tevent_core::budget::PER_POLL;
+    assert_eq!(ran.polls, 200_u32.div_ceil(per_poll));
+    assert_eq!(ran.spent, ran.polls * per_poll);
+}
+
+#[test]
+fn a_finished_task_is_never_polled_again() {
+    let (rig, trace) = (Rig::new(), Trace::default());
+    let gate = Gate::default();
+    let (inner, say) = (gate.clone(), trace.clone());
+    let task = rig.executor.spawn(async move {
+        inner.pass().await;
+        say.say("end");
+    });
+    rig.turn();
+    let waker = gate.waker();
+    gate.open();
+    waker.wake_by_ref();
+    rig.turn();
+    trace.expect(&["end"]);
+    waker.wake_by_ref();
+    assert_eq!(rig.turn(), 0);
+    assert!(task.is_finished());
+}
+
+/// The table of B19: what happens to the future and the output, per deed and phase.
+#[test]
+fn b19_drop_detach_cancel_and_await_in_every_phase() {
+    for phase in ["queued", "idle", "done", "panicked"] {
+        for deed in ["drop", "detach", "cancel", "await"] {
+            let expected: &[&str] = match (phase, deed) {
+                ("queued", "drop") => &["future dropped"],
+                ("queued", "detach") => &["polled"],
+                ("queued", "cancel") => &["future dropped", "cancelled"],
+                ("queued", "await") => &["polled"],
+                ("idle", "drop") => &["polled", "future dropped"],
+                ("idle", "detach") => &["polled"],
+                ("idle", "cancel") => &["polled", "future dropped", "cancelled"],
+                ("idle", "await") => &["polled"],
+                ("done", "drop" | "detach") => &["polled", "future dropped", "output dropped"],
+                ("done", "cancel" | "await") => {
+                    &["polled", "future dropped", "output", "output dropped"]
+                }
+                ("panicked", "drop" | "detach") => &["polled", "future dropped"],
+                ("panicked", "cancel" | "await") => &["polled", "future dropped", "panic: boom"],
+                _ => unreachable!(),
+            };
+            assert_eq!(b19_cell(phase, deed), expected, "{phase}, {deed}");
+        }
+    }
+}
+
+/// The trace up to, and without, the end of the executor.
+fn b19_cell(phase: &'static str, deed: &str) -> Vec<String> {
+    let (rig, trace) = (Rig::new(), Trace::default());
+    let (say, in_future) = (trace.clone(), Dropped::new(&trace, "future dropped"));
+    let task = rig.executor.spawn(async move {
+        let _in_future = in_future;
+        say.say("polled");
+        match phase {
+            "done" => {}
+            "panicked" => panic!("boom"),
+            _ => pending().await,
+        }
+        Dropped::new(&say, "output dropped")
+    });
+    if phase != "queued" {
+        rig.turn();
+    }
+    let say = trace.clone();
+    match deed {
+        "drop" => drop(task),
+        "detach" => task.detach(),
+        "cancel" => {
+            let end = task.cancel();
+            b19_end(
+                &rig,
+                &say,
+                async move { end.await.ok_or(TaskError::Cancelled) },
+            );
+        }
+        _ => b19_end(&rig, &say, task.outcome()),
+    }
+    rig.turn();
+    trace.take()
+}
+
+fn b19_end(
+    rig: &Rig,
+    say: &Trace,
+    end: impl Future<Output = Result<Dropped, TaskError>> + 'static,
+) {
+    let say = say.clone();
+    let watcher = rig.executor.spawn(end);
+    let watched = async move {
+        match watcher.outcome().await {
+            Ok(Ok(_output)) => say.say("output"),
+            Ok(Err(TaskError::Cancelled)) => say.say("cancelled"),
+            Ok(Err(error)) | Err(error) => {
+                say.say(format!("panic: {}", error.panic_message().unwrap_or("?")))
+            }
+        }
+    };
+    rig.executor.spawn(watched).detach();
+    rig.turn();
+}
+
+#[test]
+fn a_cancelled_future_is_dropped_at_its_turn_and_not_inside_the_drop_of_its_handle() {
+    let (rig, trace) = (Rig::new(), Trace::default());
+    let in_future = Dropped::new(&trace, "future dropped");
+    let task = rig.executor.spawn(async move {
+        let _in_future = in_future;
+        pending::<()>().await;
+    });
+    rig.turn();
+    drop(task);
+    trace.expect(&[]);
+    assert_eq!(
+        rig.rings.get(),
+        2,
+        "one for the spawn, one for the cancellation: both came from outside a turn"
+    );
+    rig.turn();
+    trace.expect(&["future dropped"]);
+}
+
+#[test]
+fn b17_a_handle_dropped_inside_a_borrow_does_not_run_the_future_s_destructor_there() {
+    struct Reenter(Rc<RefCell<Vec<Task<()>>>>);
+    impl Drop for Reenter {
+        fn drop(&mut self) {
+            self.0.borrow_mut().clear();
+        }
+    }
+    let rig = Rig::new();
+    let tasks = Rc::new(RefCell::new(Vec::new()));
+    let reenter = Reenter(Rc::clone(&tasks));
+    let task = rig.executor.spawn(async move {
+        let _reenter = reenter;
+        pending::<()>().await;
+    });
+    tasks.borrow_mut().push(task);
+    rig.turn();
+    tasks.borrow_mut().clear();
+    rig.turn();
+    assert_eq!(rig.executor.live(), 0);
+}
+
+#[test]
+fn a_task_that_drops_its_own_handle_ends_after_this_poll() {
+    let (rig, trace) = (Rig::new(), Trace::default());
+    let own: Rc<RefCell<Option<Task<()>>>> = Rc::default();
+    let (slot, say, in_future) = (
+        Rc::clone(&own),
+        trace.clone(),
+        Dropped::new(&trace, "future dropped"),
+    );
+    *own.borrow_mut() = Some(rig.executor.spawn(async move {
+        let _in_future = in_future;
+        drop(slot.borrow_mut().take());
+        say.say("still here");
+        yields(1).await;
+        say.say("never");
+    }));
+    rig.turn();
+    trace.expect(&["still here", "future dropped"]);
+    assert_eq!(rig.executor.live(), 0);
+}
+
+#[test]
+fn an_abandoned_await_can_be_taken_up_again() {
+    let rig = Rig::new();
+    let gate = Gate::default();
+    let inner = gate.clone();
+    let mut task = rig.executor.spawn(async move {
+        inner.pass().await;
+        7
+    });
+    rig.block_on(async {
+        let mut abandoned = Some(&mut task);
+        poll_fn(|cx| {
+            let task = abandoned.take().expect("polled once");
+            assert!(std::pin::Pin::new(task).poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    });
+    gate.open();
+    gate.waker().wake();
+    assert_eq!(rig.block_on(task), 7);
+}
+
+#[test]
+fn block_on_may_borrow() {
+    let rig = Rig::new();
+    let words = ["borrowed".to_owned()];
+    let length = rig.block_on(async {
+        yields(3).await;
+        words.iter().map(String::len).sum::<usize>()
+    });
+    assert_eq!(length, words[0].len());
+}
+
+#[test]
+fn an_error_of_the_turn_drops_the_borrowing_future_before_drive_returns() {
+    let (rig, trace) = (Rig::new(), Trace::default());
+    let in_future = Dropped::new(&trace, "future dropped");
+    let result = rig.executor.drive(
+        async {
+            let _in_future = &in_future;
+            let _owned = Dropped::new(&trace, "section left");
+            pending::<()>().await;
+        },
+        || {
+            if rig.turn() > 0 {
+                Ok(())
+            } else {
+                Err("poll failed")
+            }
+        },
+    );
+    trace.expect(&["section left"]);
+    assert_eq!(result, Err("poll failed"));
+    assert_eq!(rig.executor.live(), 0);
+}
+
+#[test]
+fn b11_each_future_and_output_is_dropped_once() {
+    let live = Rc::new(());
+    {
+        let rig = Rig::new();
+        let mut kept = Vec::new();
+        for number in 0..100 {
+            let (in_future, in_output) = (Rc::clone(&live), Rc::clone(&live));
+            let task = rig.executor.spawn(async move {
+                let _in_future = in_future;
+                if number % 3 == 0 {
+                    pending::<()>().await;
+                }
+                in_output
+            });
+            match number % 4 {
+                0 => drop(task),
+                1 => task.detach(),
+                _ => kept.push(task),
+            }
+            if number % 5 == 0 {
+                rig.turn();
+            }
+        }
+        kept.truncate(20);
+        drop(rig);
+        drop(kept);
+    }
+    assert_eq!(Rc::strong_count(&live), 1);
+}
+
+#[test]
+fn b84_the_table_of_live_tasks_gives_back_its_slots() {
+    const MANY: usize = if cfg!(miri) { 1100 } else { 5000 };
+    let rig = Rig::new();
+    let tasks: Vec<_> = (0..5000)
+        .map(|_| rig.executor.spawn(pending::<()>()))
+        .collect();
+    rig.turn();
+    assert_eq!(rig.executor.live(), MANY);
+    let every_other = tasks.into_iter().enumerate().filter(|(at, _)| at % 2 == 0);
+    let kept: Vec<_> = every_other.map(|(_, task)| task).collect();
+    rig.turn();
+    assert_eq!(rig.executor.live(), MANY / 2);
+    let more: Vec<_> = (0..100)
+        .map(|_| rig.executor.spawn(pending::<()>()))
+        .collect();
+    drop((kept, more));
+    rig.turn();
+    assert_eq!(rig.executor.live(), 0);
+    rig.block_on(yields(1));
+}
