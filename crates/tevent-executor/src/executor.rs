@@ -1,5 +1,6 @@
 //! The executor: spawns tasks and polls those that are ready, in the order in which they became so.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use tevent_core::budget;
@@ -13,6 +14,8 @@ use crate::{Task, TaskError};
 /// A single-threaded executor. Dropping it ends it: see [`Executor::close`].
 pub struct Executor {
     owner: Owner,
+    /// Picks the next task at random instead of first come, first served.
+    shuffle: Option<RefCell<fastrand::Rng>>,
 }
 
 /// What one [`Executor::run_ready`] did.
@@ -30,7 +33,15 @@ impl Executor {
     pub fn new(doorbell: Arc<Doorbell>) -> Self {
         Self {
             owner: Owner::new(doorbell),
+            shuffle: None,
         }
+    }
+
+    /// For tests: polls ready tasks in a random order that the seed decides, to bring out what depends on the order.
+    #[must_use]
+    pub fn shuffled(mut self, seed: u64) -> Self {
+        self.shuffle = Some(RefCell::new(fastrand::Rng::with_seed(seed)));
+        self
     }
 
     /// Spawns a task. It is polled first when its turn comes, never inside this call.
@@ -74,6 +85,7 @@ impl Executor {
         let _polling = Polling::begin(&self.owner);
         let mut ran = Ran::default();
         while ran.spent < allowance {
+            self.pick();
             let saved = budget::grant();
             let polled = self.owner.run_next();
             let charged = budget::restore(saved);
@@ -84,6 +96,17 @@ impl Executor {
             ran.spent += 1 + charged;
         }
         ran
+    }
+
+    #[inline]
+    fn pick(&self) {
+        if let Some(shuffle) = &self.shuffle {
+            let ready = self.owner.ready();
+            if ready > 1 {
+                self.owner
+                    .bring_forward(shuffle.borrow_mut().usize(..ready));
+            }
+        }
     }
 
     /// Whether a task is ready to be polled.
@@ -99,6 +122,7 @@ impl Executor {
     }
 
     /// Runs a future that may borrow to its end: as a task among the others, while `turn` is called again and again.
+    /// `turn` is told how to ask whether the future has finished, so that it need not sleep after that.
     ///
     /// # Errors
     /// The first error of `turn`; the future is dropped before it is returned.
@@ -108,11 +132,11 @@ impl Executor {
     pub fn drive<F: Future, E>(
         &self,
         future: F,
-        mut turn: impl FnMut() -> Result<(), E>,
+        mut turn: impl FnMut(&dyn Fn() -> bool) -> Result<(), E>,
     ) -> Result<F::Output, E> {
         let mut scoped = Scoped::spawn(&self.owner, future);
         while !scoped.0.is_finished() {
-            turn()?;
+            turn(&|| scoped.0.is_finished())?;
         }
         match scoped.0.take_output() {
             Some(Ok(output)) => Ok(output),

@@ -8,7 +8,7 @@ use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
 
-use tevent_executor::{Task, TaskError};
+use tevent_executor::{Executor, Task, TaskError};
 use util::{Dropped, Gate, Rig, Trace, yields};
 
 #[test]
@@ -28,6 +28,26 @@ fn tasks_run_in_the_order_in_which_they_became_ready() {
     trace.expect(&[]);
     rig.turn();
     trace.expect(&["a", "b ends", "c", "a", "c ends", "a ends"]);
+}
+
+#[test]
+fn a_seed_decides_the_order_of_ready_tasks_and_each_still_runs() {
+    let order = |seed| {
+        let trace = Trace::default();
+        let executor = Executor::new(Rig::new().doorbell).shuffled(seed);
+        for name in 0..8 {
+            let trace = trace.clone();
+            executor
+                .spawn(async move { trace.say(name.to_string()) })
+                .detach();
+        }
+        executor.enter(|| executor.run_ready(u32::MAX));
+        trace.take()
+    };
+    assert_eq!(order(1), order(1));
+    let orders: std::collections::BTreeSet<_> = (0..20).map(order).collect();
+    assert!(orders.len() > 10, "{orders:?}");
+    assert!(orders.iter().all(|order| order.len() == 8));
 }
 
 #[test]
@@ -289,7 +309,7 @@ fn an_error_of_the_turn_drops_the_borrowing_future_before_drive_returns() {
             let _owned = Dropped::new(&trace, "section left");
             pending::<()>().await;
         },
-        || {
+        |_| {
             if rig.turn() > 0 {
                 Ok(())
             } else {

@@ -77,6 +77,11 @@ impl Header {
     #[inline]
     #[must_use]
     pub(crate) fn drop_ref(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of all who gave theirs back. A count of one is ours, and new ones are
+        // made only from ours, so nothing can change it: the common end of a task costs no read-modify-write.
+        if self.refs.load(Ordering::Acquire) == 1 {
+            return true;
+        }
         // Ordering: Release orders this thread's use before the free; the fence pairs with it on the freeing side.
         if self.refs.fetch_sub(1, Ordering::Release) != 1 {
             return false;

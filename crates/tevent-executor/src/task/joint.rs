@@ -113,8 +113,9 @@ impl<T> Joint<T> {
     fn release(&self) {
         let header = self.task.header();
         // SAFETY: owner's thread; the borrow ends in this line.
-        let joiner = unsafe { &mut *header.joiner.get() }.take();
-        cell::discard(joiner);
+        if let Some(joiner) = unsafe { &mut *header.joiner.get() }.take() {
+            cell::discard(joiner);
+        }
         self.task.drop_output();
         header.clear(Flags::JOINT);
         self.task.settle();

@@ -174,6 +174,12 @@ impl Owner {
         true
     }
 
+    /// Lets a task of the ready queue change places with its head.
+    pub(crate) fn bring_forward(&self, index: usize) {
+        // SAFETY: owner's thread; the borrow ends in this line.
+        unsafe { &mut *self.local().ready.get() }.swap(0, index);
+    }
+
     /// Does the local wake for every task that was woken from elsewhere, in order of arrival.
     pub(crate) fn accept_remote(&self) {
         for task in self.shared.remote.take_all() {

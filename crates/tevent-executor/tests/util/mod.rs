@@ -57,7 +57,7 @@ impl Rig {
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        let turn = || {
+        let turn = |_: &dyn Fn() -> bool| {
             self.turn();
             Ok::<(), std::convert::Infallible>(())
         };
