@@ -8,7 +8,7 @@ use tevent_core::doorbell::Doorbell;
 use tevent_core::sync::Arc;
 
 use crate::spawner::Spawner;
-use crate::task::{self, Joint, Owner};
+use crate::task::{self, Owner};
 use crate::{Task, TaskError};
 
 /// A single-threaded executor. Dropping it ends it: see [`Executor::close`].
@@ -134,15 +134,16 @@ impl Executor {
         future: F,
         mut turn: impl FnMut(&dyn Fn() -> bool) -> Result<(), E>,
     ) -> Result<F::Output, E> {
-        let mut scoped = Scoped::spawn(&self.owner, future);
-        while !scoped.0.is_finished() {
-            turn(&|| scoped.0.is_finished())?;
-        }
-        match scoped.0.take_output() {
-            Some(Ok(output)) => Ok(output),
-            Some(Err(error)) => error.raise(),
-            None => TaskError::Cancelled.raise(),
-        }
+        task::scoped(&self.owner, future, |joint| {
+            while !joint.is_finished() {
+                turn(&|| joint.is_finished())?;
+            }
+            match joint.take_output() {
+                Some(Ok(output)) => Ok(output),
+                Some(Err(error)) => error.raise(),
+                None => TaskError::Cancelled.raise(),
+            }
+        })
     }
 
     /// Ends the executor: wakes from elsewhere are refused from now on, and every task's future is dropped on this
@@ -193,23 +194,5 @@ impl<'a> Polling<'a> {
 impl Drop for Polling<'_> {
     fn drop(&mut self) {
         self.0.end_polling();
-    }
-}
-
-/// A task whose future may borrow, ended before this guard goes.
-struct Scoped<T>(Joint<T>);
-
-impl<T> Scoped<T> {
-    #[allow(unsafe_code)]
-    fn spawn<F: Future<Output = T>>(owner: &Owner, future: F) -> Self {
-        // SAFETY: the guard lives on the stack of `drive`, which outlives neither the future's nor the output's
-        // borrows, and its destructor calls `end_now`, however `drive` is left.
-        Self(unsafe { owner.spawn_scoped(future) })
-    }
-}
-
-impl<T> Drop for Scoped<T> {
-    fn drop(&mut self) {
-        self.0.end_now();
     }
 }

@@ -26,7 +26,7 @@ union Stage<F: Future> {
 }
 
 /// Allocates the cell of `future`. The caller holds the owner's reference.
-pub(super) fn allocate<F: Future>(future: F, shared: Arc<Shared>) -> NonNull<Header> {
+pub(super) fn allocate<F: Future>(future: F, shared: &Arc<Shared>) -> NonNull<Header> {
     let cell = Box::new(TaskCell {
         header: Header::new(TaskCell::<F>::VTABLE, shared),
         stage: UnsafeCell::new(Stage {
@@ -109,9 +109,12 @@ impl<F: Future> TaskCell<F> {
     /// # Safety
     /// As [`Self::stage`]; the stage is vacant and the caller gave back the last reference. Any thread.
     unsafe fn free(task: NonNull<Header>) {
-        // SAFETY: the cell came from a Box of this type, and nobody else points to it any more. The stage is a union
-        // and drops nothing; the header drops its part of the shared state.
-        drop(unsafe { Box::from_raw(task.cast::<Self>().as_ptr()) });
+        // SAFETY: the cell came from a Box of this type, and nobody else points to it any more. Stage and header drop
+        // nothing by themselves.
+        unsafe {
+            task.as_ref().let_go_of_shared();
+            drop(Box::from_raw(task.cast::<Self>().as_ptr()));
+        }
     }
 }
 

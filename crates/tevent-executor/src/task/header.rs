@@ -17,8 +17,8 @@ pub(crate) type Panic = Box<Box<dyn Any + Send>>;
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) vtable: &'static VTable,
-    /// Any thread: read only. Keeps the remote stack and the doorbell alive for wakers.
-    pub(crate) shared: Arc<Shared>,
+    /// Any thread: read only. See [`Header::shared`].
+    shared: NonNull<Shared>,
     /// Any thread: the link on the remote stack, of whoever set `remote`.
     pub(crate) remote_next: AtomicPtr<Header>,
     /// Who awaits the output.
@@ -30,6 +30,8 @@ pub(crate) struct Header {
     pub(crate) flags: Cell<Flags>,
     /// Any thread: a foreign wake is on its way. See [`Header::begin_remote_wake`].
     remote: AtomicBool,
+    /// Any thread: the task keeps its executor's shared part alive, as somebody has cloned its waker.
+    keeps_shared: AtomicBool,
 }
 
 /// The future's type, erased: what to do with the part of the cell behind the header.
@@ -51,16 +53,64 @@ const _: () = assert!(size_of::<Header>() <= 56, "the header of a task has grown
 
 impl Header {
     /// A header with the owner's reference, in the state after arrow 1.
-    pub(crate) fn new(vtable: &'static VTable, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(vtable: &'static VTable, shared: &Arc<Shared>) -> Self {
         Self {
             vtable,
-            shared,
+            shared: NonNull::new(Arc::as_ptr(shared).cast_mut()).expect("an Arc points somewhere"),
             remote_next: AtomicPtr::new(ptr::null_mut()),
             joiner: UnsafeCell::new(None),
             refs: AtomicU32::new(1),
             slot: Cell::new(0),
             flags: Cell::new(Flags::QUEUED.with(Flags::JOINT)),
             remote: AtomicBool::new(false),
+            keeps_shared: AtomicBool::new(false),
+        }
+    }
+
+    /// The executor's shared part. It lives as long as the executor, and longer if a waker was cloned
+    /// ([`Header::keep_shared`]); until the task is `DONE` its executor has not ended.
+    ///
+    /// # Safety
+    /// The caller holds a cloned waker, or is inside a poll of the task, or is on the owner's thread and the task is not
+    /// `DONE`, or in the middle of becoming so.
+    #[inline]
+    pub(crate) unsafe fn shared(&self) -> &Shared {
+        // SAFETY: each of the conditions keeps the shared part alive while the result is used.
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// Whether this is the task of that executor.
+    #[inline]
+    pub(crate) fn belongs_to(&self, shared: *const Shared) -> bool {
+        ptr::eq(self.shared.as_ptr(), shared)
+    }
+
+    /// Before the first clone of the waker: from now on the task's memory keeps the shared part alive, for wakers may
+    /// outlive the executor. A task whose waker nobody clones is spared the two atomic operations.
+    ///
+    /// Should two threads make first clones at once, through the borrowed waker of a poll, then the poll keeps the
+    /// executor alive until both are done.
+    ///
+    /// # Safety
+    /// As for [`Header::shared`].
+    #[inline]
+    pub(crate) unsafe fn keep_shared(&self) {
+        if !self.keeps_shared.load(Ordering::Relaxed)
+            && !self.keeps_shared.swap(true, Ordering::Relaxed)
+        {
+            // SAFETY: the pointer came from an Arc, which is alive by the caller's promise.
+            unsafe { Arc::increment_strong_count(self.shared.as_ptr()) };
+        }
+    }
+
+    /// The end of the header, on whatever thread.
+    ///
+    /// # Safety
+    /// The shared part is not touched through this header again.
+    pub(crate) unsafe fn let_go_of_shared(&self) {
+        if self.keeps_shared.load(Ordering::Relaxed) {
+            // SAFETY: `keep_shared` took this count, and this is called once.
+            unsafe { Arc::decrement_strong_count(self.shared.as_ptr()) };
         }
     }
 

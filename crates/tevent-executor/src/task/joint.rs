@@ -61,11 +61,12 @@ impl<T> Joint<T> {
             return;
         }
         header.set(Flags::CANCELLED);
-        if shared::is_current(&header.shared) {
+        if shared::is_current(header) {
             self.task.wake_local();
         } else {
             // Between two turns the loop has to be rung.
-            header.shared.wake_remote(header, self.task.raw());
+            // SAFETY: not DONE, on the owner's thread.
+            unsafe { header.shared() }.wake_remote(header, self.task.raw());
         }
     }
 

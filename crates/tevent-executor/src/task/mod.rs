@@ -40,9 +40,11 @@ mod header;
 mod joint;
 mod live;
 mod remote;
+mod scoped;
 mod shared;
 mod task_ref;
 mod waker;
 
 pub(crate) use joint::Joint;
+pub(crate) use scoped::scoped;
 pub(crate) use shared::{Owner, enter};

@@ -14,7 +14,7 @@ use super::live::LiveTable;
 use super::remote::RemoteStack;
 use super::task_ref::TaskRef;
 
-/// One per executor, alive as long as any of its tasks' memory.
+/// One per executor, alive as long as that or any task whose waker was cloned.
 pub(crate) struct Shared {
     remote: RemoteStack,
     doorbell: Arc<Doorbell>,
@@ -47,11 +47,11 @@ loom::thread_local! {
     static CURRENT: Cell<*const Shared> = Cell::new(ptr::null());
 }
 
-/// Whether this thread is inside [`enter`] for this executor, and innermost so: then it is the owner's thread, and a
+/// Whether this thread is inside [`enter`] for the task's executor, and innermost so: then it is the owner's thread, and a
 /// wake may use the plain path. The key needs no destructor, so it also answers while the thread ends.
 #[inline]
-pub(super) fn is_current(shared: &Arc<Shared>) -> bool {
-    CURRENT.with(Cell::get) == Arc::as_ptr(shared)
+pub(super) fn is_current(task: &Header) -> bool {
+    task.belongs_to(CURRENT.with(Cell::get))
 }
 
 /// Runs `f` with this executor as the thread's current one.
@@ -144,14 +144,14 @@ impl Owner {
     /// # Safety
     /// The caller calls [`Joint::end_now`] before anything that the future or its output borrows goes away.
     pub(crate) unsafe fn spawn_scoped<F: Future>(&self, future: F) -> Joint<F::Output> {
-        let task = TaskRef::spawn(future, Arc::clone(&self.shared));
+        let task = TaskRef::spawn(future, &self.shared);
         // SAFETY: owner's thread; the borrow ends in this line.
         let slot = unsafe { &mut *self.local().live.get() }.insert(task.raw());
         task.header().slot.set(slot);
         self.shared.push_ready(task.raw());
         if self.local().closed.get() {
             self.cancel_all();
-        } else if !is_current(&self.shared) {
+        } else if !is_current(task.header()) {
             // Between two turns the host has to learn that there is work.
             self.shared.doorbell.ring_if_parked();
         }

@@ -17,7 +17,7 @@ pub(super) struct TaskRef(NonNull<Header>);
 
 impl TaskRef {
     /// Arrow 1: a new task, `QUEUED`. The caller puts it into the table of live tasks and the ready queue.
-    pub(super) fn spawn<F: Future>(future: F, shared: Arc<Shared>) -> Self {
+    pub(super) fn spawn<F: Future>(future: F, shared: &Arc<Shared>) -> Self {
         Self(cell::allocate(future, shared))
     }
 
@@ -42,7 +42,8 @@ impl TaskRef {
         let header = self.header();
         if !header.has(Flags::QUEUED.with(Flags::DONE)) {
             header.set(Flags::QUEUED);
-            header.shared.push_ready(self.0);
+            // SAFETY: not DONE, on the owner's thread.
+            unsafe { header.shared() }.push_ready(self.0);
         }
     }
 
@@ -107,7 +108,8 @@ impl TaskRef {
     fn finish(self) {
         let header = self.header();
         header.set(Flags::DONE);
-        header.shared.forget_live(header.slot.get());
+        // SAFETY: becoming DONE right now, by the executor's own hand.
+        unsafe { header.shared() }.forget_live(header.slot.get());
         if header.has(Flags::JOINT) {
             // SAFETY: owner's thread; the borrow ends in this line.
             let joiner = unsafe { &mut *header.joiner.get() }.take();
