@@ -1,0 +1,179 @@
+//! The reactor: the owner's end, the one place that blocks, and the end of it all.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+use std::task::Waker;
+use std::thread;
+use std::time::Duration;
+
+use mio::Registry;
+
+use crate::ended::Ended;
+use crate::poller::{Found, OsPoller, Poller};
+use crate::shared::{ReactorHandle, Shared};
+use crate::wake::{ringer, wake_all};
+
+/// The longest single sleep, about 24.8 days: what the kernel's poll can be told in milliseconds.
+const LONGEST_SLEEP: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// Waits for the kernel on behalf of its sources. Owned by a loop, bound to its thread.
+///
+/// Dropping it [ends](Self::end) it and closes its descriptors.
+///
+/// A process that was forked from the reactor's own shares the poll with it. There, sources may be dropped and the
+/// reactor, too, without harm to the parent, and none can be made; the child must not [`wait`](Self::wait), as it would
+/// take events that are the parent's.
+pub struct Reactor {
+    /// Taken out while it polls.
+    poller: Cell<Option<Box<dyn Poller>>>,
+    /// Two buffers that are used again; taken out while in use.
+    found: Cell<Vec<Found>>,
+    wakers: Cell<Vec<Waker>>,
+    registry: Rc<Registry>,
+    ringer: Waker,
+    shared: Rc<Shared>,
+}
+
+/// What came of one [`Reactor::wait`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Waited {
+    /// Events that reached their sources.
+    pub events: usize,
+    /// Events that were dropped, because their source is gone.
+    pub stale: usize,
+    /// Wakers that were woken.
+    pub woken: usize,
+    /// Whether somebody rang.
+    pub rung: bool,
+}
+
+impl Reactor {
+    /// A reactor of the operating system's poll. Opens three descriptors, all closed on exec.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says, above all that there are no descriptors left. Nothing is left behind then.
+    pub fn new() -> io::Result<Self> {
+        Self::with_poller(|poller| Box::new(poller))
+    }
+
+    /// Like [`new`](Self::new), with a poller of the caller's between the reactor and the operating system.
+    ///
+    /// # Errors
+    ///
+    /// Like [`new`](Self::new).
+    pub fn with_poller(wrap: impl FnOnce(OsPoller) -> Box<dyn Poller>) -> io::Result<Self> {
+        let poller = OsPoller::new()?;
+        let registry = Rc::new(poller.registry().try_clone()?);
+        let ringer = ringer(&registry)?;
+        Ok(Self {
+            poller: Cell::new(Some(wrap(poller))),
+            found: Cell::default(),
+            wakers: Cell::default(),
+            shared: Rc::new(Shared::new(&registry)),
+            registry,
+            ringer,
+        })
+    }
+
+    /// A handle for making sources.
+    #[must_use]
+    pub fn handle(&self) -> ReactorHandle {
+        ReactorHandle(Rc::clone(&self.shared))
+    }
+
+    /// A waker that ends the current or the next [`wait`](Self::wait), from any thread; one system call each time. It
+    /// may be kept for longer than the reactor, and then reaches nothing.
+    #[must_use]
+    pub fn ringer(&self) -> Waker {
+        self.ringer.clone()
+    }
+
+    /// Sleeps until a source is ready, somebody rings, a signal comes, or `timeout` is over (`None`: for ever), and wakes
+    /// those who waited for what was found, in order. **The one place that blocks.**
+    ///
+    /// Never returns before the timeout without one of the other reasons, but for one case: a sleep of more than about
+    /// 24.8 days ends then. The caller looks at its clock again in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`]; what the kernel's poll says (not `Interrupted`: that is a wait which found nothing); a call from
+    /// inside the poller, or after the poller panicked.
+    ///
+    /// # Panics
+    ///
+    /// If a waker panics: with the first such panic, after all have been woken.
+    pub fn wait(&self, timeout: Option<Duration>) -> io::Result<Waited> {
+        let mut found = self.found.take();
+        found.clear();
+        let waited = match self.poll(&mut found, timeout) {
+            Ok(()) => Ok(self.deliver(&found)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Waited::default()),
+            Err(error) => Err(error),
+        };
+        self.found.set(found);
+        waited
+    }
+
+    /// Ends the reactor: wakes everybody who waits, in the order of the sources' slots, and lets every later operation
+    /// fail with [`Ended`]. Its descriptors stay open until it is dropped. Done twice, it does nothing more.
+    ///
+    /// # Panics
+    ///
+    /// If a waker panics: with the first such panic, after all have been woken.
+    pub fn end(&self) {
+        let mut wakers = Vec::new();
+        self.shared.table.borrow_mut().end(&mut wakers);
+        wake_all(&mut wakers);
+    }
+
+    fn poll(&self, found: &mut Vec<Found>, timeout: Option<Duration>) -> io::Result<()> {
+        if self.shared.table.borrow().is_ended() {
+            return Err(Ended.into());
+        }
+        let Some(mut poller) = self.poller.take() else {
+            return Err(io::Error::other(
+                "the reactor is waiting already, or its poller has panicked",
+            ));
+        };
+        let polled = poller.poll(found, timeout.map(|timeout| timeout.min(LONGEST_SLEEP)));
+        self.poller.set(Some(poller));
+        polled
+    }
+
+    fn deliver(&self, found: &[Found]) -> Waited {
+        let mut wakers = self.wakers.take();
+        let waited = self.shared.table.borrow_mut().deliver(found, &mut wakers);
+        wake_all(&mut wakers);
+        self.wakers.set(wakers);
+        waited
+    }
+}
+
+/// The poll descriptor, readable while there is something to [`wait`](Reactor::wait) for, to sleep on in another loop.
+impl AsFd for Reactor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.registry.as_fd()
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return self.end();
+        }
+        // A second panic would abort the process; the first one is the one to be seen.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| self.end()));
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reactor").field(&self.handle()).finish()
+    }
+}

@@ -1,0 +1,226 @@
+//! The table of sources: slots, the generations of their tenants, and the delivery of a poll result to them.
+
+use std::task::Waker;
+
+use crate::ended::Ended;
+use crate::poller::Found;
+use crate::reactor::Waited;
+use crate::readiness::Readiness;
+use crate::slot::Slot;
+use crate::token::Token;
+
+/// Ends the list of free slots. It is also the ringer's slot, so no source may have it.
+const NONE: u32 = u32::MAX;
+
+/// An empty table that once held more slots than this gives its memory back.
+const KEPT_WHEN_EMPTY: usize = 64;
+
+/// All sources of one reactor. Pure state: no system call, and no foreign code is called; wakers come out for the
+/// caller to wake or drop once its borrow of the table has ended.
+#[derive(Debug)]
+pub(crate) struct Table {
+    entries: Vec<Entry>,
+    free: u32,
+    live: usize,
+    /// Counted for the whole table, so that a slot may vanish and come back without repeating a generation.
+    next_generation: u32,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Free { next: u32 },
+    Used { generation: u32, slot: Slot },
+}
+
+// One cache line per source.
+const _: () = assert!(size_of::<Entry>() <= 64);
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+            free: NONE,
+            live: 0,
+            next_generation: 0,
+            ended: false,
+        }
+    }
+
+    /// Gives a source its slot. The slot freed last is taken first: it is still in the cache.
+    pub(crate) fn insert(&mut self, readiness: Readiness) -> Result<Token, Ended> {
+        if self.ended {
+            return Err(Ended);
+        }
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        let entry = Entry::Used {
+            generation,
+            slot: Slot::new(readiness),
+        };
+        self.live += 1;
+        Ok(Token {
+            slot: self.put(entry),
+            generation,
+        })
+    }
+
+    /// Takes a source's slot back. Drop the result only after the borrow of the table has ended: it may hold wakers.
+    #[must_use]
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Slot> {
+        self.find(token)?;
+        let entry = &mut self.entries[token.slot as usize];
+        let Entry::Used { slot, .. } = std::mem::replace(entry, Entry::Free { next: self.free })
+        else {
+            return None;
+        };
+        self.free = token.slot;
+        self.live -= 1;
+        if self.live == 0 && self.entries.capacity() > KEPT_WHEN_EMPTY {
+            self.entries = Vec::new();
+            self.free = NONE;
+        }
+        Some(slot)
+    }
+
+    /// The slot of a source.
+    ///
+    /// # Errors
+    ///
+    /// The reactor has ended.
+    #[inline]
+    pub(crate) fn slot(&mut self, token: Token) -> Result<&mut Slot, Ended> {
+        if self.ended {
+            return Err(Ended);
+        }
+        self.find(token).ok_or(Ended)
+    }
+
+    /// Hands the events to their sources and collects the wakers of those who waited for them, in order.
+    pub(crate) fn deliver(&mut self, found: &[Found], woken: &mut Vec<Waker>) -> Waited {
+        let mut waited = Waited::default();
+        for &Found { token, readiness } in found {
+            if token == Token::RINGER {
+                waited.rung = true;
+            } else if let Some(slot) = self.find(token) {
+                slot.apply(readiness, woken);
+                waited.events += 1;
+            } else {
+                waited.stale += 1;
+            }
+        }
+        waited.woken = woken.len();
+        waited
+    }
+
+    /// Refuses everything from now on, and collects the wakers of all who wait, in the order of their slots.
+    pub(crate) fn end(&mut self, woken: &mut Vec<Waker>) {
+        self.ended = true;
+        for entry in &mut self.entries {
+            if let Entry::Used { slot, .. } = entry {
+                slot.take_all(woken);
+            }
+        }
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
+    fn put(&mut self, entry: Entry) -> u32 {
+        if let Some(place) = self.entries.get_mut(self.free as usize) {
+            let slot = self.free;
+            if let Entry::Free { next } = std::mem::replace(place, entry) {
+                self.free = next;
+            }
+            return slot;
+        }
+        self.entries.push(entry);
+        // Never cut: 2^32 descriptors are far more than a process can have.
+        (self.entries.len() - 1) as u32
+    }
+
+    #[inline]
+    fn find(&mut self, token: Token) -> Option<&mut Slot> {
+        match self.entries.get_mut(token.slot as usize) {
+            Some(Entry::Used { generation, slot }) if *generation == token.generation => Some(slot),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readiness::Direction;
+
+    fn found(token: Token) -> Found {
+        Found {
+            token,
+            readiness: Readiness::READABLE,
+        }
+    }
+
+    #[test]
+    fn b25_a_slot_is_used_again_under_another_generation() {
+        let mut table = Table::new();
+        let first = table.insert(Readiness::EMPTY).unwrap();
+        assert!(table.remove(first).is_some());
+        let second = table.insert(Readiness::EMPTY).unwrap();
+        assert_eq!(first.slot, second.slot);
+        let waited = table.deliver(&[found(first)], &mut Vec::new());
+        assert_eq!((waited.events, waited.stale), (0, 1));
+        assert!(!table.slot(second).unwrap().look(Direction::Read).1);
+        assert!(
+            table.remove(first).is_none(),
+            "nor can the first one give back what is not its own"
+        );
+        assert_eq!(table.live(), 1);
+    }
+
+    #[test]
+    fn b25_generations_go_on_after_the_memory_was_given_back() {
+        let mut table = Table::new();
+        let burst: Vec<_> = (0..1000)
+            .map(|_| table.insert(Readiness::EMPTY).unwrap())
+            .collect();
+        for &token in &burst {
+            assert!(table.remove(token).is_some());
+        }
+        assert_eq!(table.entries.capacity(), 0);
+        let next = table.insert(Readiness::EMPTY).unwrap();
+        assert!(burst.iter().all(|token| *token != next));
+        let late: Vec<_> = burst.into_iter().map(found).collect();
+        assert_eq!(table.deliver(&late, &mut Vec::new()).stale, 1000);
+    }
+
+    #[test]
+    fn slots_are_reused_last_freed_first_and_never_shared() {
+        let mut table = Table::new();
+        let tokens: Vec<_> = (0..10)
+            .map(|_| table.insert(Readiness::EMPTY).unwrap())
+            .collect();
+        for token in [tokens[2], tokens[7], tokens[5]] {
+            assert!(table.remove(token).is_some());
+        }
+        let slots: Vec<_> = (0..4)
+            .map(|_| table.insert(Readiness::EMPTY).unwrap().slot)
+            .collect();
+        assert_eq!(slots, [5, 7, 2, 10]);
+    }
+
+    #[test]
+    fn b41_an_ended_table_takes_and_answers_nothing_but_gives_slots_back() {
+        let mut table = Table::new();
+        let token = table.insert(Readiness::READABLE).unwrap();
+        table.end(&mut Vec::new());
+        assert_eq!(table.insert(Readiness::EMPTY), Err(Ended));
+        assert_eq!(table.slot(token).err(), Some(Ended));
+        assert!(table.remove(token).is_some());
+        assert_eq!(table.live(), 0);
+    }
+}

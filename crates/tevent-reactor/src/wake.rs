@@ -1,0 +1,51 @@
+//! Waking: the bell that ends the reactor's sleep from any thread, and the batch of tasks that a wait found ready.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use tevent_core::wake::wake_in_batches;
+
+use crate::token::Token;
+
+/// Makes the bell of a poller: waking it writes the wake descriptor once.
+///
+/// The descriptor is watched edge-triggered and never read, so a ring costs one system call, not two; each write is a
+/// new edge. Whoever holds the waker holds the descriptor: a ring after the reactor has ended reaches nothing, and
+/// never a descriptor that was reused.
+pub(crate) fn ringer(registry: &mio::Registry) -> io::Result<Waker> {
+    let bell = mio::Waker::new(registry, Token::RINGER.into())?;
+    Ok(Waker::from(Arc::new(Ringer(bell))))
+}
+
+struct Ringer(mio::Waker);
+
+impl Wake for Ringer {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // The write cannot fail: mio resets the counter when it is full, and the descriptor is open and ours. There would
+        // be nobody to tell, either.
+        let _ = self.0.wake();
+    }
+}
+
+/// Wakes all, in order, and empties the list. No borrow may be held: a waker is foreign code, and so is its drop.
+///
+/// # Panics
+///
+/// If a waker panicked: with the first such panic, after all the others have been woken.
+pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
+    let mut rest = wakers.drain(..);
+    wake_in_batches(|batch| {
+        while !batch.is_full()
+            && let Some(waker) = rest.next()
+        {
+            batch
+                .push(waker)
+                .expect("a batch that is not full has room");
+        }
+    });
+}
