@@ -1,0 +1,161 @@
+//! Sleeping: a future that is ready once the loop's clock has reached its deadline.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tevent_core::timers::TimerKey;
+
+use crate::Handle;
+
+/// Waits for a duration, counted from this call (C: `tevent_wakeup_send`).
+///
+/// Never ready early, also by a nanosecond of the loop's clock, and never inside its first poll: a sleep of zero takes
+/// one turn. A duration too long for the clock never ends.
+///
+/// # Panics
+/// If no context runs on this thread.
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    Handle::current().sleep(duration)
+}
+
+/// Waits for a deadline; one in the past takes one turn. See [`sleep`].
+///
+/// # Panics
+/// If no context runs on this thread.
+#[track_caller]
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Handle::current().sleep_until(deadline)
+}
+
+/// The future of [`sleep`] and [`sleep_until`]. Runs on any executor of the context's thread, while the context's loop
+/// runs. Dropping it cancels the timer.
+///
+/// # Panics
+/// Polling panics if the context has ended: nothing could wake it.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    handle: Handle,
+    /// `None`: further than an `Instant` can tell.
+    deadline: Option<Instant>,
+    state: State,
+}
+
+enum State {
+    Unpolled,
+    Waiting(TimerKey),
+    Fired,
+}
+
+impl Sleep {
+    pub(crate) fn for_duration(handle: Handle, duration: Duration) -> Self {
+        // A fresh reading, not the turn's time: the turn may have begun long ago, and a sleep that ends early by the
+        // caller's own clock would surprise him.
+        let deadline = handle.read_clock().checked_add(duration);
+        Self {
+            handle,
+            deadline,
+            state: State::Unpolled,
+        }
+    }
+
+    pub(crate) fn until(handle: Handle, deadline: Instant) -> Self {
+        Self {
+            handle,
+            deadline: Some(deadline),
+            state: State::Unpolled,
+        }
+    }
+
+    /// When it will be ready; `None` if never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether it has been ready.
+    #[must_use]
+    pub fn is_elapsed(&self) -> bool {
+        matches!(self.state, State::Fired)
+    }
+
+    /// Starts anew with another deadline, whether it has fired or not.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.cancel();
+        self.deadline = Some(deadline);
+        self.state = State::Unpolled;
+    }
+
+    fn arm(&mut self, deadline: Instant, waker: &Waker) -> Poll<()> {
+        let core = self.handle.core();
+        let waker = waker.clone();
+        let key = core
+            .timers
+            .borrow_mut()
+            .insert(core.deadline(deadline), waker);
+        self.state = State::Waiting(key);
+        Poll::Pending
+    }
+
+    /// Still waiting, unless the loop has taken the timer out. Wakers are cloned and dropped outside the borrow.
+    fn check(&mut self, key: TimerKey, waker: &Waker) -> Poll<()> {
+        let timers = &self.handle.core().timers;
+        match timers.borrow_mut().get_mut(key) {
+            None => {
+                self.state = State::Fired;
+                return Poll::Ready(());
+            }
+            Some(known) if known.will_wake(waker) => return Poll::Pending,
+            Some(_) => {}
+        }
+        let mut other = waker.clone();
+        if let Some(known) = timers.borrow_mut().get_mut(key) {
+            std::mem::swap(known, &mut other);
+        }
+        Poll::Pending
+    }
+
+    fn cancel(&mut self) {
+        if let State::Waiting(key) = self.state {
+            let waker = self.handle.core().timers.borrow_mut().remove(key);
+            drop(waker);
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        assert!(
+            !self.handle.has_ended(),
+            "a sleep was polled whose context has ended: nothing could wake it; drop it before the `Context`"
+        );
+        match (&self.state, self.deadline) {
+            (State::Fired, _) => Poll::Ready(()),
+            (State::Waiting(key), _) => {
+                let key = *key;
+                self.check(key, cx.waker())
+            }
+            (State::Unpolled, Some(deadline)) => self.arm(deadline, cx.waker()),
+            (State::Unpolled, None) => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline)
+            .field("elapsed", &self.is_elapsed())
+            .finish()
+    }
+}

@@ -1,0 +1,109 @@
+//! One turn of the loop: the phases, top to bottom, each bounded.
+
+use std::io;
+use std::time::Duration;
+
+use tevent_reactor::Waited;
+
+use crate::clock::Clock;
+use crate::core_loop::Loop;
+use crate::{Context, VirtualClock};
+
+/// Polls of tasks, and operations charged to their budgets, in one turn: after so many the descriptors have their turn.
+pub(crate) const POLLS_PER_TURN: u32 = 256;
+
+/// Timers fired in one turn.
+pub(crate) const TIMERS_PER_TURN: usize = 256;
+
+/// What one turn did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Turn {
+    /// Task polls.
+    pub polls: u32,
+    /// Timers that fired.
+    pub timers: usize,
+    /// Events of descriptors.
+    pub events: usize,
+    /// Whether the next turn has something to do at once. Otherwise the context's descriptor tells when it has.
+    pub more: bool,
+}
+
+impl Context {
+    /// The phases. Signals and messages get theirs with their events.
+    pub(crate) fn phases(
+        &self,
+        timeout: Option<Duration>,
+        is_over: &dyn Fn() -> bool,
+    ) -> io::Result<Turn> {
+        self.core.begin_turn();
+        self.core.executor.accept_remote();
+        let polls = self.core.executor.run_ready(POLLS_PER_TURN).polls;
+        let timers = self.core.fire_timers();
+        let events = if is_over() {
+            0
+        } else {
+            self.wait(timeout)?.events
+        };
+        Ok(Turn {
+            polls,
+            timers,
+            events,
+            more: false,
+        })
+    }
+
+    /// Polls the reactor: without waiting if there is work, else until an event, the earliest timer or the timeout.
+    fn wait(&self, timeout: Option<Duration>) -> io::Result<Waited> {
+        if self.core.executor.has_ready() {
+            return self.reactor.wait(Some(Duration::ZERO));
+        }
+        self.core.doorbell.park();
+        let waited = if self.core.executor.has_remote() {
+            self.reactor.wait(Some(Duration::ZERO))
+        } else {
+            self.sleep(timeout)
+        };
+        self.core.doorbell.unpark();
+        waited
+    }
+
+    fn sleep(&self, timeout: Option<Duration>) -> io::Result<Waited> {
+        let limit = match (self.core.until_next_timer(), timeout) {
+            (Some(timer), Some(timeout)) => Some(timer.min(timeout)),
+            (timer, timeout) => timer.or(timeout),
+        };
+        match (&self.core.clock, limit) {
+            (Clock::Virtual(clock), Some(limit)) => self.jump(clock, limit),
+            (_, limit) => self.reactor.wait(limit),
+        }
+    }
+
+    /// Sleeping on a virtual clock: if there is nothing to do now, it is later at once.
+    fn jump(&self, clock: &VirtualClock, limit: Duration) -> io::Result<Waited> {
+        let waited = self.reactor.wait(Some(Duration::ZERO))?;
+        if waited.events == 0 && !self.core.has_more() {
+            clock.advance(limit);
+        }
+        Ok(waited)
+    }
+}
+
+impl Loop {
+    /// Wakes who waits for a due timer: one by one, in order of deadlines, so that a sibling's cancellation and an
+    /// earlier newcomer are both honoured.
+    fn fire_timers(&self) -> usize {
+        if self.timers.borrow().is_empty() {
+            return 0;
+        }
+        let now = self.deadline(self.read_clock());
+        let mut fired = 0;
+        while fired < TIMERS_PER_TURN {
+            let due = self.timers.borrow_mut().pop_due(now);
+            let Some((_, waker)) = due else { break };
+            fired += 1;
+            waker.wake();
+        }
+        fired
+    }
+}
