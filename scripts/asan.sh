@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs all tests under AddressSanitizer: use after free, overruns, leaks.
+#
+#   scripts/asan.sh [CARGO ARGUMENTS] [-- TEST ARGUMENTS]
+#
+# Adds the nightly toolchain if it is missing. Doc tests are left out; ASAN_OPTIONS and RUSTFLAGS are kept.
+#
+#   scripts/asan.sh                             the whole workspace
+#   scripts/asan.sh -p tevent-reactor           one crate
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/common.sh
+help_if_asked "scripts/asan.sh" "$@"
+
+need_nightly
+choose_packages --workspace -- "$@"
+choose_targets --lib --tests --examples -- "$@"
+target_dir asan
+export RUSTFLAGS="-Zsanitizer=address ${RUSTFLAGS:-}"
+export ASAN_OPTIONS="detect_stack_use_after_return=1:${ASAN_OPTIONS:-}"
+cargo +nightly test "${packages[@]}" --target "$(host)" "${targets[@]}" "$@"
