@@ -224,15 +224,20 @@ fn a_cancelled_future_is_dropped_at_its_turn_and_not_inside_the_drop_of_its_hand
 
 #[test]
 fn b17_a_handle_dropped_inside_a_borrow_does_not_run_the_future_s_destructor_there() {
-    struct Reenter(Rc<RefCell<Vec<Task<()>>>>);
+    struct Reenter(Rc<RefCell<Vec<Task<()>>>>, Trace);
     impl Drop for Reenter {
         fn drop(&mut self) {
-            self.0.borrow_mut().clear();
+            let free = self.0.try_borrow_mut().is_ok();
+            self.1.say(if free {
+                "found it free"
+            } else {
+                "found it borrowed"
+            });
         }
     }
-    let rig = Rig::new();
+    let (rig, trace) = (Rig::new(), Trace::default());
     let tasks = Rc::new(RefCell::new(Vec::new()));
-    let reenter = Reenter(Rc::clone(&tasks));
+    let reenter = Reenter(Rc::clone(&tasks), trace.clone());
     let task = rig.executor.spawn(async move {
         let _reenter = reenter;
         pending::<()>().await;
@@ -241,6 +246,7 @@ fn b17_a_handle_dropped_inside_a_borrow_does_not_run_the_future_s_destructor_the
     rig.turn();
     tasks.borrow_mut().clear();
     rig.turn();
+    trace.expect(&["found it free"]);
     assert_eq!(rig.executor.live(), 0);
 }
 

@@ -176,6 +176,19 @@ fn b16_a_joiner_s_waker_may_reenter_in_clone_wake_and_drop() {
     rig.turn();
 }
 
+#[test]
+fn b16_a_joiner_s_waker_whose_clone_runs_the_task_to_its_end_loses_nothing() {
+    let rig = std::rc::Rc::new(Rig::new());
+    let mut task = rig.executor.spawn(async { 3 });
+    let runs_in_clone = waker_fn::running(&rig);
+    let polled = Pin::new(&mut task).poll(&mut Context::from_waker(&runs_in_clone));
+    assert_eq!(
+        polled,
+        Poll::Ready(3),
+        "or it would wait for a wake that has been"
+    );
+}
+
 mod waker_fn {
     //! A waker whose every operation spawns, cancels and looks at the executor.
     use super::*;
@@ -184,6 +197,25 @@ mod waker_fn {
     use std::task::{RawWaker, RawWakerVTable};
 
     static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+    static RUNNING: RawWakerVTable =
+        RawWakerVTable::new(run_and_clone, wake, wake_by_ref, drop_waker);
+
+    /// Like `reentrant`, but its clone runs the executor.
+    pub(super) fn running(rig: &Rc<Rig>) -> Waker {
+        let data = Rc::into_raw(Rc::clone(rig)).cast();
+        // SAFETY: as in `reentrant`.
+        unsafe { Waker::new(data, &RUNNING) }
+    }
+
+    unsafe fn run_and_clone(data: *const ()) -> RawWaker {
+        // SAFETY: as in `reenter`.
+        let rig = ManuallyDrop::new(unsafe { Rc::from_raw(data.cast::<Rig>()) });
+        rig.turn();
+        // SAFETY: as in `reenter`.
+        unsafe { Rc::increment_strong_count(data.cast::<Rig>()) };
+        RawWaker::new(data, &RUNNING)
+    }
 
     /// For this thread only: the tests that use it never let the waker leave it.
     pub(super) fn reentrant(rig: &Rc<Rig>) -> Waker {

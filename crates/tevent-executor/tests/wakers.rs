@@ -341,3 +341,26 @@ fn a_task_spawned_on_an_executor_that_has_ended_is_cancelled() {
     use futures::task::LocalSpawn;
     assert!(spawner.status_local().is_err());
 }
+
+/// For Miri, which looks at every access: the end of `drop` on one thread while the other frees the memory.
+#[test]
+fn b08_the_last_two_wakers_go_on_two_threads_at_once() {
+    let rig = Rig::new();
+    for _ in 0..if cfg!(miri) { 10 } else { 200 } {
+        let (gate, one) = parked_task(&rig);
+        let two = one.clone();
+        gate.open();
+        gate.forget_waker();
+        one.wake_by_ref();
+        rig.turn();
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                drop(one);
+            });
+            start.wait();
+            drop(two);
+        });
+    }
+}

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use tevent_core::sync::Arc;
 
+use super::guarded::guarded;
 use super::header::{Header, Panic, VTable};
 use super::shared::Shared;
 
@@ -73,7 +74,7 @@ impl<F: Future> TaskCell<F> {
         let output = match dropped {
             Ok(()) => output,
             Err(payload) => {
-                discard(output);
+                guarded(|| drop(output));
                 Err(Box::new(payload))
             }
         };
@@ -109,21 +110,11 @@ impl<F: Future> TaskCell<F> {
     /// # Safety
     /// As [`Self::stage`]; the stage is vacant and the caller gave back the last reference. Any thread.
     unsafe fn free(task: NonNull<Header>) {
-        // SAFETY: the cell came from a Box of this type, and nobody else points to it any more. Stage and header drop
-        // nothing by themselves.
+        // SAFETY: the cell came from a Box of this type, and nobody else points to it any more. The stage drops nothing by
+        // itself, and the header's joiner is gone: a joint takes it back before it lets the owner's reference go.
         unsafe {
             task.as_ref().let_go_of_shared();
             drop(Box::from_raw(task.cast::<Self>().as_ptr()));
-        }
-    }
-}
-
-/// Drops a value of the user's; a panic of its destructor ends here (the panic hook has reported it).
-pub(super) fn discard<T>(value: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // A payload may panic in its own destructor, and so on: what is left of the second one stays forgotten.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(second);
         }
     }
 }

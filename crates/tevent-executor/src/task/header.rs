@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 
 use tevent_core::sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, Ordering, fence};
 
+use super::life::Life;
 use super::shared::Shared;
 
 /// What a panic threw, in one word.
@@ -32,6 +33,7 @@ pub(crate) struct Header {
     remote: AtomicBool,
     /// Any thread: the task keeps its executor's shared part alive, as somebody has cloned its waker.
     keeps_shared: AtomicBool,
+    life: Life,
 }
 
 /// The future's type, erased: what to do with the part of the cell behind the header.
@@ -64,11 +66,12 @@ impl Header {
             flags: Cell::new(Flags::QUEUED.with(Flags::JOINT)),
             remote: AtomicBool::new(false),
             keeps_shared: AtomicBool::new(false),
+            life: Life::new(),
         }
     }
 
     /// The executor's shared part. It lives as long as the executor, and longer if a waker was cloned
-    /// ([`Header::keep_shared`]); until the task is `DONE` its executor has not ended.
+    /// ([`Header::keep_shared`]); the end of the executor makes every task `DONE`.
     ///
     /// # Safety
     /// The caller holds a cloned waker, or is inside a poll of the task, or is on the owner's thread and the task is not
@@ -108,6 +111,7 @@ impl Header {
     /// # Safety
     /// The shared part is not touched through this header again.
     pub(crate) unsafe fn let_go_of_shared(&self) {
+        self.life.end();
         if self.keeps_shared.load(Ordering::Relaxed) {
             // SAFETY: `keep_shared` took this count, and this is called once.
             unsafe { Arc::decrement_strong_count(self.shared.as_ptr()) };
@@ -124,16 +128,25 @@ impl Header {
     }
 
     /// Gives one reference back. `true`: it was the last, and the caller frees the cell.
+    ///
+    /// Takes a pointer: while the count goes down, another thread may free the cell, and no reference to the header may
+    /// stand on this one's stack then, but for one to the count alone.
+    ///
+    /// # Safety
+    /// The reference is the caller's, who does not touch the task through it again, unless to free it.
     #[inline]
     #[must_use]
-    pub(crate) fn drop_ref(&self) -> bool {
+    pub(crate) unsafe fn drop_ref(task: NonNull<Self>) -> bool {
+        // SAFETY: the caller's reference keeps the cell alive until the count goes down.
+        let (refs, life) = unsafe { (&(*task.as_ptr()).refs, &(*task.as_ptr()).life) };
+        life.touch();
         // Ordering: Acquire pairs with the Release of all who gave theirs back. A count of one is ours, and new ones are
         // made only from ours, so nothing can change it: the common end of a task costs no read-modify-write.
-        if self.refs.load(Ordering::Acquire) == 1 {
+        if refs.load(Ordering::Acquire) == 1 {
             return true;
         }
         // Ordering: Release orders this thread's use before the free; the fence pairs with it on the freeing side.
-        if self.refs.fetch_sub(1, Ordering::Release) != 1 {
+        if refs.fetch_sub(1, Ordering::Release) != 1 {
             return false;
         }
         fence(Ordering::Acquire);
@@ -146,12 +159,14 @@ impl Header {
     /// with Acquire, sees what every waker wrote before its wake.
     #[inline]
     pub(crate) fn begin_remote_wake(&self) -> bool {
+        self.life.touch();
         !self.remote.swap(true, Ordering::AcqRel)
     }
 
     /// The owner takes note of the foreign wakes so far; a later one pushes again.
     #[inline]
     pub(crate) fn end_remote_wake(&self) {
+        self.life.touch();
         self.remote.swap(false, Ordering::AcqRel);
     }
 

@@ -5,9 +5,10 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
+use super::guarded::guarded;
 use super::header::{Flags, Panic};
+use super::shared;
 use super::task_ref::TaskRef;
-use super::{cell, shared};
 use crate::TaskError;
 
 /// One per task, on the owner's thread. Dropping it cancels the task and gives up its output.
@@ -33,6 +34,9 @@ impl<T> Joint<T> {
     pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, TaskError>> {
         if !self.is_finished() {
             self.register(cx.waker());
+        }
+        // Asked again: cloning a foreign waker may have run the task to its end.
+        if !self.is_finished() {
             return Poll::Pending;
         }
         Poll::Ready(self.take_output().unwrap_or(Err(TaskError::Cancelled)))
@@ -115,7 +119,7 @@ impl<T> Joint<T> {
         let header = self.task.header();
         // SAFETY: owner's thread; the borrow ends in this line.
         if let Some(joiner) = unsafe { &mut *header.joiner.get() }.take() {
-            cell::discard(joiner);
+            guarded(|| drop(joiner));
         }
         self.task.drop_output();
         header.clear(Flags::JOINT);

@@ -14,6 +14,8 @@ pub(super) struct LiveTable {
 }
 
 impl LiveTable {
+    pub(super) const NO_SLOT: u32 = u32::MAX;
+
     pub(super) fn insert(&mut self, task: NonNull<Header>) -> u32 {
         self.len += 1;
         let Some(slot) = self.free else {
@@ -28,7 +30,11 @@ impl LiveTable {
         slot
     }
 
+    /// Takes a task off; [`Self::NO_SLOT`] is of one that never was in the table.
     pub(super) fn remove(&mut self, slot: u32) {
+        if slot == Self::NO_SLOT {
+            return;
+        }
         self.slots[slot as usize] = encode(self.free);
         self.free = Some(slot);
         self.len -= 1;
@@ -56,14 +62,12 @@ impl LiveTable {
 /// Slots that an empty table keeps.
 const KEEP: usize = 1024;
 
-/// "No next free slot", as a number that no slot has.
-const NONE: usize = u32::MAX as usize + 1;
-
 fn encode(next: Option<u32>) -> *mut Header {
-    let number = next.map_or(NONE, |slot| slot as usize);
-    ptr::without_provenance_mut(number << 1 | 1)
+    let number = next.unwrap_or(LiveTable::NO_SLOT);
+    ptr::without_provenance_mut((number as usize) << 1 | 1)
 }
 
 fn decode(slot: *mut Header) -> Option<u32> {
-    u32::try_from(slot.addr() >> 1).ok()
+    let number = (slot.addr() >> 1) as u32;
+    (number != LiveTable::NO_SLOT).then_some(number)
 }

@@ -36,8 +36,10 @@
 #![allow(unsafe_code)]
 
 mod cell;
+mod guarded;
 mod header;
 mod joint;
+mod life;
 mod live;
 mod remote;
 mod scoped;

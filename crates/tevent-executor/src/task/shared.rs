@@ -25,8 +25,10 @@ pub(crate) struct Shared {
 struct Local {
     ready: UnsafeCell<VecDeque<NonNull<Header>>>,
     live: UnsafeCell<LiveTable>,
+    /// Spawned after the end, and to be dropped unpolled.
+    doomed: UnsafeCell<VecDeque<NonNull<Header>>>,
     closed: Cell<bool>,
-    /// Somebody is in [`Owner::cancel_all`].
+    /// Somebody is in [`Owner::cancel_all`], and will see to what is doomed meanwhile.
     cancelling: Cell<bool>,
     polling: Cell<bool>,
 }
@@ -117,6 +119,7 @@ impl Owner {
         let local = Local {
             ready: UnsafeCell::default(),
             live: UnsafeCell::default(),
+            doomed: UnsafeCell::default(),
             closed: Cell::new(false),
             cancelling: Cell::new(false),
             polling: Cell::new(false),
@@ -145,15 +148,21 @@ impl Owner {
     /// The caller calls [`Joint::end_now`] before anything that the future or its output borrows goes away.
     pub(crate) unsafe fn spawn_scoped<F: Future>(&self, future: F) -> Joint<F::Output> {
         let task = TaskRef::spawn(future, &self.shared);
-        // SAFETY: owner's thread; the borrow ends in this line.
-        let slot = unsafe { &mut *self.local().live.get() }.insert(task.raw());
-        task.header().slot.set(slot);
-        self.shared.push_ready(task.raw());
         if self.local().closed.get() {
+            // SAFETY: owner's thread; the borrow ends in this line.
+            unsafe { &mut *self.local().doomed.get() }.push_back(task.raw());
+            task.header().slot.set(LiveTable::NO_SLOT);
+            task.leave_queue();
             self.cancel_all();
-        } else if !is_current(task.header()) {
-            // Between two turns the host has to learn that there is work.
-            self.shared.doorbell.ring_if_parked();
+        } else {
+            // SAFETY: owner's thread; the borrow ends in this line.
+            let slot = unsafe { &mut *self.local().live.get() }.insert(task.raw());
+            task.header().slot.set(slot);
+            self.shared.push_ready(task.raw());
+            if !is_current(task.header()) {
+                // Between two turns the host has to learn that there is work.
+                self.shared.doorbell.ring_if_parked();
+            }
         }
         // SAFETY: the task is fresh and has no other joint.
         unsafe { Joint::new(task) }
@@ -229,30 +238,37 @@ impl Owner {
         self.cancel_all();
     }
 
-    /// Drops the futures of all live tasks, and of those which their destructors spawn: in a loop, not in a recursion,
-    /// and not for ever.
+    /// Drops the futures of all live tasks, and then of those which destructors spawned meanwhile: in a loop, not in a
+    /// recursion, and not for ever.
     fn cancel_all(&self) {
         if self.local().cancelling.replace(true) {
             return;
         }
-        let mut drops_left = self.live() + Self::SPAWNS_AT_THE_END;
         let mut from = 0;
-        while drops_left > 0 {
-            // SAFETY: owner's thread; the borrow ends in this line.
-            match unsafe { &*self.local().live.get() }.next(from) {
-                Some((task, next)) => {
-                    from = next;
-                    drops_left -= 1;
-                    // SAFETY: tasks in the table are alive.
-                    unsafe { TaskRef::new(task) }.cancel_now();
-                }
-                // What destructors spawned stands in slots that were free already.
-                None if from > 0 => from = 0,
-                None => break,
-            }
+        // SAFETY: owner's thread; the borrow ends in this line.
+        while let Some((task, next)) = unsafe { &*self.local().live.get() }.next(from) {
+            from = next;
+            // SAFETY: tasks in the table are alive. One that is being polled right now ends itself after that.
+            unsafe { TaskRef::new(task) }.cancel_now();
         }
+        self.cancel_doomed();
         self.empty_ready();
         self.local().cancelling.set(false);
+    }
+
+    fn cancel_doomed(&self) {
+        let mut drops_left = Self::SPAWNS_AT_THE_END;
+        // SAFETY: owner's thread; the borrow ends in this line.
+        while let Some(task) = unsafe { &mut *self.local().doomed.get() }.pop_front() {
+            // SAFETY: a task stays alive until its future is dropped.
+            let task = unsafe { TaskRef::new(task) };
+            if drops_left == 0 {
+                task.abandon();
+                continue;
+            }
+            drops_left -= 1;
+            task.cancel_now();
+        }
     }
 
     /// How many tasks destructors may spawn while the executor ends. A destructor that always spawns a task with the

@@ -1,12 +1,12 @@
 //! A task as its owner's thread sees it: the arrows of the picture in the module's head.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::task::Context;
 
 use tevent_core::sync::Arc;
 
-use super::cell::{self, discard};
+use super::cell;
+use super::guarded::guarded;
 use super::header::{Flags, Header};
 use super::shared::Shared;
 use super::waker;
@@ -86,6 +86,12 @@ impl TaskRef {
         self.settle();
     }
 
+    /// Gives a task up whose executor cannot end otherwise: the future is leaked. `DONE`, so nobody polls it or takes it for
+    /// living; `RUNNING` for ever, so nobody frees it.
+    pub(super) fn abandon(self) {
+        self.header().set(Flags::DONE.with(Flags::RUNNING));
+    }
+
     /// The executor has ended and empties its ready queue.
     pub(super) fn leave_queue(self) {
         self.header().clear(Flags::QUEUED);
@@ -96,12 +102,7 @@ impl TaskRef {
     fn drop_future(self) {
         self.header().set(Flags::DONE);
         // SAFETY: the stage holds the future (it was not DONE), RUNNING keeps everybody else out; owner's thread.
-        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe {
-            (self.header().vtable.drop_future)(self.0);
-        }));
-        if let Err(payload) = dropped {
-            discard(payload);
-        }
+        guarded(|| unsafe { (self.header().vtable.drop_future)(self.0) });
     }
 
     /// The future is gone: leave the table, tell the joiner; without a joint nobody will take the output.
@@ -113,7 +114,9 @@ impl TaskRef {
         if header.has(Flags::JOINT) {
             // SAFETY: owner's thread; the borrow ends in this line.
             let joiner = unsafe { &mut *header.joiner.get() }.take();
-            discard(joiner.map(WakeOnDrop));
+            if let Some(joiner) = joiner {
+                guarded(|| joiner.wake());
+            }
         } else {
             self.drop_output();
         }
@@ -127,12 +130,7 @@ impl TaskRef {
         }
         header.clear(Flags::OUTPUT);
         // SAFETY: the stage held the output, and the flag that said so is gone; owner's thread.
-        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe {
-            (header.vtable.drop_output)(self.0);
-        }));
-        if let Err(payload) = dropped {
-            discard(payload);
-        }
+        guarded(|| unsafe { (header.vtable.drop_output)(self.0) });
     }
 
     /// Gives back the owner's reference once future and output are gone and neither the ready queue nor a joint points
@@ -159,19 +157,10 @@ impl TaskRef {
         // SAFETY: the reference keeps the task alive up to `drop_ref`. If that was the last one, the owner's is gone,
         // and with it the future and the output: only memory is left.
         unsafe {
-            let free = task.as_ref().vtable.free;
-            if task.as_ref().drop_ref() {
+            let free = (*task.as_ptr()).vtable.free;
+            if Header::drop_ref(task) {
                 free(task);
             }
         }
-    }
-}
-
-/// Wakes when dropped, so that `discard` can guard the wake like any other code of the user's.
-struct WakeOnDrop(std::task::Waker);
-
-impl Drop for WakeOnDrop {
-    fn drop(&mut self) {
-        self.0.wake_by_ref();
     }
 }

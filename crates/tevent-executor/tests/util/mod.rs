@@ -57,8 +57,10 @@ impl Rig {
     }
 
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut idle = 0;
         let turn = |_: &dyn Fn() -> bool| {
-            self.turn();
+            idle = if self.turn() > 0 { 0 } else { idle + 1 };
+            assert!(idle < 1000, "stalled: nobody wakes the task");
             Ok::<(), std::convert::Infallible>(())
         };
         match self.executor.drive(future, turn) {
