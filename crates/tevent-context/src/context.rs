@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
 use tevent_executor::Task;
@@ -59,7 +61,6 @@ impl Context {
             let turn = |is_finished: &dyn Fn() -> bool| self.phases(None, is_finished).map(drop);
             self.core.executor.drive(future, turn)
         });
-        self.core.ring_if_more();
         result.unwrap_or_else(|error| {
             panic!("the system's poll failed while `block_on` waited: {error}")
         })
@@ -85,32 +86,34 @@ impl Context {
     /// Runs the loop once (C: `tevent_loop_once`): every phase, each within its bound. If nothing is ready, it waits for
     /// an event, at most `timeout`; `None` waits as long as it takes, `Some(Duration::ZERO)` does not wait.
     ///
+    /// A host that runs this loop inside its own watches the [descriptor](AsFd) and the [next
+    /// deadline](Handle::next_deadline), and calls this with a zero timeout until nothing is [left](Turn::more).
+    ///
     /// # Errors
     /// If the system's poll fails.
     ///
     /// # Panics
     /// If called inside a task of this context.
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
-        let mut turn = self.core.enter(|| self.phases(timeout, &|| false))?;
+        let counts = self.core.enter(|| {
+            let counts = self.phases(timeout, &|| false)?;
+            self.core.will_be_told();
+            io::Result::Ok(counts)
+        })?;
         // Asked only now: the doorbell is parked again, so whatever comes later rings.
-        turn.more = self.core.has_more();
-        Ok(turn)
-    }
-}
-
-impl Loop {
-    /// The loop is left with work to do: who watches its descriptor has to learn of it.
-    fn ring_if_more(&self) {
-        if self.has_more() {
-            self.doorbell.ring_if_parked();
-        }
+        let more = self.core.has_more();
+        Ok(Turn { more, ..counts })
     }
 }
 
 impl Drop for Context {
     fn drop(&mut self) {
-        self.core.end();
-        self.reactor.end();
+        // The reactor ends after this, by its own drop, also if a waker panics here. A panic during a panic would abort
+        // the process: then the first one is the one to be seen.
+        if !thread::panicking() {
+            return self.core.end();
+        }
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| self.core.end()));
     }
 }
 

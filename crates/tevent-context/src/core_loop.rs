@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tevent_core::doorbell::Doorbell;
 use tevent_core::timers::Timers;
+use tevent_core::wake::wake_in_batches;
 use tevent_executor::Executor;
 use tevent_reactor::{Reactor, ReactorHandle};
 
@@ -29,6 +30,8 @@ pub(crate) struct Loop {
     /// The time of this turn, once somebody has asked.
     turn_time: Cell<Option<Instant>>,
     running: Cell<bool>,
+    /// Whoever ran the loop last was told whether there is more, so leaving it need not ring.
+    told: Cell<bool>,
     ended: Cell<bool>,
 }
 
@@ -48,6 +51,7 @@ impl Loop {
             clock,
             turn_time: Cell::new(None),
             running: Cell::new(false),
+            told: Cell::new(false),
             ended: Cell::new(false),
         })
     }
@@ -67,13 +71,23 @@ impl Loop {
         current::with(Handle::new(Rc::clone(self)), || self.executor.enter(f))
     }
 
-    /// Whether a turn would find something to do at once.
-    pub(crate) fn has_more(&self) -> bool {
+    /// Whether tasks are ready or wakes have come.
+    pub(crate) fn has_work(&self) -> bool {
         self.executor.has_ready() || self.executor.has_remote()
     }
 
-    /// A new turn begins: the next who asks for its time reads the clock.
-    pub(crate) fn begin_turn(&self) {
+    /// Whether a turn would find something to do at once: work, or a timer that is due.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_work() || self.until_next_timer() == Some(Duration::ZERO)
+    }
+
+    /// Whoever runs the loop will be told whether there is more when he leaves it.
+    pub(crate) fn will_be_told(&self) {
+        self.told.set(true);
+    }
+
+    /// The loop is about to sleep: the next who asks for the time reads the clock.
+    pub(crate) fn forget_time(&self) {
         self.turn_time.set(None);
     }
 
@@ -81,56 +95,74 @@ impl Loop {
         self.turn_time.get().unwrap_or_else(|| self.read_clock())
     }
 
-    /// Reads the clock; the reading becomes the turn's time.
+    /// Reads the clock; while the loop runs, the reading becomes the turn's time.
     pub(crate) fn read_clock(&self) -> Instant {
         let now = self.clock.now();
-        self.turn_time.set(Some(now));
+        self.turn_time.set(self.running.get().then_some(now));
         now
     }
 
-    /// An instant as a deadline of `timers`: never early, so fractions (there are none on Linux) would round up.
-    pub(crate) fn deadline(&self, at: Instant) -> u64 {
+    /// The present, as a time of `timers`.
+    pub(crate) fn now(&self) -> u64 {
+        self.deadline(self.read_clock()).unwrap_or(u64::MAX)
+    }
+
+    /// An instant as a deadline of `timers`; `None` is never: 584 years and more from the start.
+    pub(crate) fn deadline(&self, at: Instant) -> Option<u64> {
         let since_start = at.saturating_duration_since(self.start).as_nanos();
-        u64::try_from(since_start).unwrap_or(u64::MAX)
+        u64::try_from(since_start).ok()
+    }
+
+    /// When the earliest timer is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let deadline = self.timers.borrow().next_deadline()?;
+        Some(self.start + Duration::from_nanos(deadline))
     }
 
     /// How long until the earliest timer is due, by the clock of this moment: it is asked before a sleep only.
     pub(crate) fn until_next_timer(&self) -> Option<Duration> {
         let deadline = self.timers.borrow().next_deadline()?;
-        let now = self.deadline(self.read_clock());
-        Some(Duration::from_nanos(deadline.saturating_sub(now)))
+        Some(Duration::from_nanos(deadline.saturating_sub(self.now())))
     }
 
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.get()
     }
 
-    /// Ends the loop: drops every task's future on this thread, then lets go of the timers. The context goes on with its
-    /// reactor.
+    /// Ends the loop: drops every task's future on this thread, then wakes the sleeps of other executors: they learn by
+    /// their next poll that nothing will wake them again. The context goes on with its reactor.
+    ///
+    /// # Panics
+    /// With the first panic of a waker, after all have been woken.
     pub(crate) fn end(self: &Rc<Self>) {
         if self.ended.replace(true) {
             return;
         }
         current::with(Handle::new(Rc::clone(self)), || self.executor.close());
-        let waiting = std::mem::take(&mut *self.timers.borrow_mut());
-        wake_all(waiting);
+        let mut sleeping = std::mem::take(&mut *self.timers.borrow_mut());
+        wake_in_batches(|batch| {
+            while !batch.is_full()
+                && let Some((_, waker)) = sleeping.pop_due(u64::MAX)
+            {
+                let refused = batch.push(waker);
+                debug_assert!(refused.is_ok(), "the batch had room");
+            }
+        });
     }
 }
 
-/// Sleeps of other executors learn that their loop has ended.
-fn wake_all(mut timers: Timers<Waker>) {
-    while let Some((_, waker)) = timers.pop_due(u64::MAX) {
-        waker.wake();
-    }
-}
-
-/// Leaves the loop parked, so that whatever happens between two turns rings.
+/// Leaves the loop parked, so that whatever happens between two turns rings; and rings for what is there already, unless
+/// the caller is told.
 struct Running<'a>(&'a Loop);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.running.set(false);
+        self.0.forget_time();
         self.0.doorbell.park();
+        if !self.0.told.take() && self.0.has_work() {
+            self.0.doorbell.ring_if_parked();
+        }
     }
 }
 

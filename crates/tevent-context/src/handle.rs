@@ -55,7 +55,7 @@ impl Handle {
     }
 
     /// The time of this turn: read once, when first asked for, and the same for all who ask in this turn. It never runs
-    /// ahead of the clock; [`Handle::read_clock`] gives the exact time.
+    /// ahead of the clock; [`Handle::read_clock`] gives the exact time. Between two turns it is that.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner.turn_time()
@@ -65,6 +65,12 @@ impl Handle {
     #[must_use]
     pub fn read_clock(&self) -> Instant {
         self.inner.read_clock()
+    }
+
+    /// When the earliest timer is due: a host of this loop runs a turn by then.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.inner.next_deadline()
     }
 
     /// Waits for a duration; see [`sleep`](crate::sleep()).

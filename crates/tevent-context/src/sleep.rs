@@ -1,6 +1,7 @@
 //! Sleeping: a future that is ready once the loop's clock has reached its deadline.
 
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -81,40 +82,55 @@ impl Sleep {
         matches!(self.state, State::Fired)
     }
 
-    /// Starts anew with another deadline, whether it has fired or not.
+    /// Starts anew with another deadline, whether it has fired or not. A sleep that waits goes on waiting, for the same
+    /// task; any other starts to wait when it is polled.
     pub fn reset(&mut self, deadline: Instant) {
-        self.cancel();
         self.deadline = Some(deadline);
+        let core = self.handle.core();
+        if let (State::Waiting(key), Some(due)) = (&self.state, core.deadline(deadline))
+            && core.timers.borrow_mut().reset(*key, due)
+        {
+            return;
+        }
+        self.cancel();
         self.state = State::Unpolled;
     }
 
     fn arm(&mut self, deadline: Instant, waker: &Waker) -> Poll<()> {
         let core = self.handle.core();
-        let waker = waker.clone();
-        let key = core
-            .timers
-            .borrow_mut()
-            .insert(core.deadline(deadline), waker);
-        self.state = State::Waiting(key);
+        if let Some(deadline) = core.deadline(deadline) {
+            let waker = waker.clone();
+            let key = core.timers.borrow_mut().insert(deadline, waker);
+            self.state = State::Waiting(key);
+        }
         Poll::Pending
     }
 
-    /// Still waiting, unless the loop has taken the timer out. Wakers are cloned and dropped outside the borrow.
+    /// Still waiting, unless the loop has taken the timer out. Wakers are cloned and dropped outside the borrow; what runs
+    /// in a clone may have been the loop, so the timer is looked for again.
     fn check(&mut self, key: TimerKey, waker: &Waker) -> Poll<()> {
         let timers = &self.handle.core().timers;
-        match timers.borrow_mut().get_mut(key) {
-            None => {
-                self.state = State::Fired;
-                return Poll::Ready(());
+        let known = timers
+            .borrow_mut()
+            .get_mut(key)
+            .map(|known| known.will_wake(waker));
+        let still_waiting = match known {
+            Some(true) => true,
+            Some(false) => {
+                let mut other = waker.clone();
+                let found = timers
+                    .borrow_mut()
+                    .get_mut(key)
+                    .map(|known| mem::swap(known, &mut other));
+                found.is_some()
             }
-            Some(known) if known.will_wake(waker) => return Poll::Pending,
-            Some(_) => {}
+            None => false,
+        };
+        if still_waiting {
+            return Poll::Pending;
         }
-        let mut other = waker.clone();
-        if let Some(known) = timers.borrow_mut().get_mut(key) {
-            std::mem::swap(known, &mut other);
-        }
-        Poll::Pending
+        self.state = State::Fired;
+        Poll::Ready(())
     }
 
     fn cancel(&mut self) {
@@ -129,12 +145,13 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        assert!(
-            !self.handle.has_ended(),
-            "a sleep was polled whose context has ended: nothing could wake it; drop it before the `Context`"
-        );
         match (&self.state, self.deadline) {
             (State::Fired, _) => Poll::Ready(()),
+            _ if self.handle.has_ended() => {
+                panic!(
+                    "a sleep was polled whose context has ended: nothing could wake it; drop it before the `Context`"
+                )
+            }
             (State::Waiting(key), _) => {
                 let key = *key;
                 self.check(key, cx.waker())

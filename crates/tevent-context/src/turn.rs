@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use tevent_core::wake::wake_in_batches;
 use tevent_reactor::Waited;
 
 use crate::clock::Clock;
@@ -25,7 +26,8 @@ pub struct Turn {
     pub timers: usize,
     /// Events of descriptors.
     pub events: usize,
-    /// Whether the next turn has something to do at once. Otherwise the context's descriptor tells when it has.
+    /// Whether the next turn has something to do at once. Otherwise the context's descriptor tells when it has, or the
+    /// [next deadline](crate::Handle::next_deadline) has come.
     pub more: bool,
 }
 
@@ -36,15 +38,10 @@ impl Context {
         timeout: Option<Duration>,
         is_over: &dyn Fn() -> bool,
     ) -> io::Result<Turn> {
-        self.core.begin_turn();
         self.core.executor.accept_remote();
         let polls = self.core.executor.run_ready(POLLS_PER_TURN).polls;
         let timers = self.core.fire_timers();
-        let events = if is_over() {
-            0
-        } else {
-            self.wait(timeout)?.events
-        };
+        let events = self.wait(timeout, is_over)?.events;
         Ok(Turn {
             polls,
             timers,
@@ -53,9 +50,11 @@ impl Context {
         })
     }
 
-    /// Polls the reactor: without waiting if there is work, else until an event, the earliest timer or the timeout.
-    fn wait(&self, timeout: Option<Duration>) -> io::Result<Waited> {
-        if self.core.executor.has_ready() {
+    /// Polls the reactor: without waiting if there is work, or an end; else until an event, the earliest timer or the
+    /// timeout.
+    fn wait(&self, timeout: Option<Duration>, is_over: &dyn Fn() -> bool) -> io::Result<Waited> {
+        self.core.forget_time();
+        if self.core.executor.has_ready() || is_over() {
             return self.reactor.wait(Some(Duration::ZERO));
         }
         self.core.doorbell.park();
@@ -82,7 +81,7 @@ impl Context {
     /// Sleeping on a virtual clock: if there is nothing to do now, it is later at once.
     fn jump(&self, clock: &VirtualClock, limit: Duration) -> io::Result<Waited> {
         let waited = self.reactor.wait(Some(Duration::ZERO))?;
-        if waited.events == 0 && !self.core.has_more() {
+        if waited.events == 0 && !self.core.has_work() {
             clock.advance(limit);
         }
         Ok(waited)
@@ -92,18 +91,26 @@ impl Context {
 impl Loop {
     /// Wakes who waits for a due timer: one by one, in order of deadlines, so that a sibling's cancellation and an
     /// earlier newcomer are both honoured.
+    ///
+    /// # Panics
+    /// With the first panic of a waker, after the others have been woken.
     fn fire_timers(&self) -> usize {
         if self.timers.borrow().is_empty() {
             return 0;
         }
-        let now = self.deadline(self.read_clock());
-        let mut fired = 0;
-        while fired < TIMERS_PER_TURN {
-            let due = self.timers.borrow_mut().pop_due(now);
-            let Some((_, waker)) = due else { break };
-            fired += 1;
-            waker.wake();
-        }
+        let (now, mut fired) = (self.now(), 0);
+        wake_in_batches(|batch| {
+            let due = if fired < TIMERS_PER_TURN {
+                self.timers.borrow_mut().pop_due(now)
+            } else {
+                None
+            };
+            if let Some((_, waker)) = due {
+                fired += 1;
+                let refused = batch.push(waker);
+                debug_assert!(refused.is_ok(), "the batch was empty");
+            }
+        });
         fired
     }
 }

@@ -7,7 +7,8 @@ use std::future::{pending, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -431,4 +432,149 @@ fn tasks_left_by_block_on_go_on_in_the_next_run() {
     rig.trace.expect(&[]);
     rig.context.run().expect("the poll works");
     rig.trace.expect(&["5: finished"]);
+}
+
+#[test]
+fn work_left_by_a_run_rings_also_if_it_ended_by_a_panic() {
+    use std::os::fd::AsFd;
+    /// Longer than one turn.
+    async fn long() {
+        for _ in 0..300 {
+            yield_now().await;
+        }
+    }
+    let context = context();
+    context.block_on(async { spawn(long()).detach() });
+    assert!(readable(context.as_fd()), "a task that block_on left");
+    while context
+        .turn(Some(Duration::ZERO))
+        .expect("the poll works")
+        .more
+    {}
+    assert!(!readable(context.as_fd()));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        context.block_on(async {
+            spawn(long()).detach();
+            panic!("mine")
+        })
+    }));
+    assert!(panicked.is_err());
+    assert!(readable(context.as_fd()), "a task left by a panic");
+}
+
+#[test]
+fn b15_a_panicking_waker_at_the_end_keeps_no_sleep_from_its_wake() {
+    let rig = Rig::new();
+    let woken = Arc::new(AtomicUsize::new(0));
+    let mut sleeps: Vec<_> = (0..5).map(|_| Box::pin(sleep_on(&rig, 10))).collect();
+    for (number, sleep) in sleeps.iter_mut().enumerate() {
+        let waker = Waker::from(Arc::new(Bomb {
+            woken: Arc::clone(&woken),
+            panics: number == 1,
+        }));
+        assert!(
+            sleep
+                .as_mut()
+                .poll(&mut std::task::Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    let Rig { context, .. } = rig;
+    let panicked = catch_unwind(AssertUnwindSafe(|| drop(context)));
+    assert_eq!(
+        panicked.expect_err("goes on at last").downcast_ref(),
+        Some(&"a waker")
+    );
+    assert_eq!(woken.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn b15_a_panicking_waker_of_a_timer_keeps_no_other_from_its_wake() {
+    let rig = Rig::new();
+    let woken = Arc::new(AtomicUsize::new(0));
+    let mut sleeps: Vec<_> = (0..5).map(|_| Box::pin(sleep_on(&rig, 10))).collect();
+    for (number, sleep) in sleeps.iter_mut().enumerate() {
+        let waker = Waker::from(Arc::new(Bomb {
+            woken: Arc::clone(&woken),
+            panics: number == 1,
+        }));
+        assert!(
+            sleep
+                .as_mut()
+                .poll(&mut std::task::Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    rig.clock.advance(ms(10));
+    let panicked = catch_unwind(AssertUnwindSafe(|| rig.context.turn(Some(Duration::ZERO))));
+    assert!(panicked.is_err());
+    assert_eq!(woken.load(Ordering::SeqCst), 5);
+    assert!(
+        !rig.context
+            .turn(Some(Duration::ZERO))
+            .expect("the loop lives on")
+            .more
+    );
+}
+
+struct Bomb {
+    woken: Arc<AtomicUsize>,
+    panics: bool,
+}
+
+impl std::task::Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        if self.panics {
+            panic!("a waker");
+        }
+    }
+}
+
+#[test]
+fn more_counts_due_timers_and_the_next_deadline_is_known() {
+    let rig = Rig::new();
+    let mut sleeps: Vec<_> = (0..300).map(|_| Box::pin(sleep_on(&rig, 10))).collect();
+    for sleep in &mut sleeps {
+        assert!(
+            sleep
+                .as_mut()
+                .poll(&mut std::task::Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+    }
+    assert_eq!(rig.context.handle().next_deadline(), Some(rig.at(10)));
+    rig.clock.advance(ms(10));
+    let turn = rig
+        .context
+        .turn(Some(Duration::ZERO))
+        .expect("the poll works");
+    assert_eq!((turn.timers, turn.more), (256, true));
+    let turn = rig
+        .context
+        .turn(Some(Duration::ZERO))
+        .expect("the poll works");
+    assert_eq!((turn.timers, turn.more), (44, false));
+    assert_eq!(rig.context.handle().next_deadline(), None);
+}
+
+#[test]
+fn b05_descriptors_are_polled_also_by_a_block_on_that_is_ready_at_once() {
+    let polls = Rc::new(Cell::new(0));
+    let (count, seen) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(Vec::new())));
+    let log = Rc::clone(&seen);
+    let context = Context::builder()
+        .poller(move |os| {
+            Box::new(Watched {
+                os,
+                polls: count,
+                seen: log,
+            })
+        })
+        .build()
+        .expect("descriptors for one loop");
+    for _ in 0..10 {
+        context.block_on(async { polls.set(polls.get() + 1) });
+    }
+    assert_eq!((polls.get(), seen.borrow().len()), (10, 10));
 }

@@ -408,11 +408,71 @@ proptest! {
     }
 }
 
+#[test]
+fn b67_a_sleep_of_a_thousand_years_outlasts_the_nanoseconds_of_64_bits() {
+    let rig = Rig::new();
+    let year = Duration::from_secs(86_400 * 365);
+    let mut far = Box::pin(rig.context.handle().sleep(1000 * year));
+    assert!(far.as_mut().now_or_never().is_none());
+    for _ in 0..9 {
+        rig.clock.advance(100 * year);
+        rig.context
+            .turn(Some(Duration::ZERO))
+            .expect("the poll works");
+    }
+    assert!(far.as_mut().now_or_never().is_none());
+    assert_eq!(rig.context.handle().next_deadline(), None);
+}
+
+#[test]
+fn between_two_turns_the_time_is_the_clock_s() {
+    let rig = Rig::new();
+    let handle = rig.context.handle();
+    rig.context.block_on(async { handle.now() });
+    rig.clock.advance(ms(300));
+    assert_eq!(handle.now(), rig.at(300));
+    rig.clock.advance(ms(1));
+    assert_eq!(handle.now(), rig.at(301));
+}
+
+#[test]
+fn b68_a_waker_whose_clone_runs_the_loop_loses_no_timer() {
+    let rig = Rc::new(Rig::new());
+    let mut sleep = Box::pin(rig.context.handle().sleep_until(rig.at(5)));
+    let first = noise::waker(|| {});
+    assert!(
+        sleep
+            .as_mut()
+            .poll(&mut std::task::Context::from_waker(&first))
+            .is_pending()
+    );
+    rig.clock.advance(ms(5));
+    let runs_in_clone = noise::cloned_by({
+        let rig = Rc::clone(&rig);
+        move || {
+            assert_eq!(
+                rig.context
+                    .turn(Some(Duration::ZERO))
+                    .expect("the poll works")
+                    .timers,
+                1
+            )
+        }
+    });
+    let polled = sleep
+        .as_mut()
+        .poll(&mut std::task::Context::from_waker(&runs_in_clone));
+    assert!(
+        polled.is_ready(),
+        "or it would wait for a wake that has been"
+    );
+}
+
 mod noise {
     //! Wakers of the user's own that do something when woken.
     use std::cell::RefCell;
     use std::sync::Arc;
-    use std::task::{Wake, Waker};
+    use std::task::{RawWaker, RawWakerVTable, Wake, Waker};
     use std::thread::{self, ThreadId};
 
     struct Calls {
@@ -437,5 +497,23 @@ mod noise {
             call: RefCell::new(Box::new(call)),
             home: thread::current().id(),
         }))
+    }
+
+    /// A waker that calls `call` when it is cloned, and nothing else ever.
+    pub(super) fn cloned_by(call: impl Fn() + 'static) -> Waker {
+        static VTABLE: RawWakerVTable = RawWakerVTable::new(
+            |data| {
+                // SAFETY: `data` points to the leaked closure.
+                (unsafe { &*data.cast::<Box<dyn Fn()>>() })();
+                RawWaker::new(data, &VTABLE)
+            },
+            |_| {},
+            |_| {},
+            |_| {},
+        );
+        let call: Box<dyn Fn()> = Box::new(call);
+        let call = Box::leak(Box::new(call));
+        // SAFETY: the closure is leaked, so it outlives all clones; the test keeps them on this thread.
+        unsafe { Waker::new(std::ptr::from_ref(call).cast(), &VTABLE) }
     }
 }
