@@ -1,0 +1,386 @@
+//! A first-in-first-out line in a slab: anyone can leave it from anywhere in constant time.
+//!
+//! The line is doubly linked by indices, so it is safe code without an allocation per place. The life of a slot:
+//!
+//! ```text
+//!   Free --1--> Linked --2--> Detached
+//!    ^            |              |          1 join     takes the newest free slot, last in the order
+//!    |            3              3          2 detach   out of the order, the value stays
+//!    +------------+--------------+          3 leave    the value goes back to the caller
+//! ```
+
+use std::{fmt, iter, mem};
+
+/// Links to nobody: the first's `prev`, the last's `next`, the end of the free list.
+const NONE: u32 = u32::MAX;
+
+/// The `prev` of a slot that is detached.
+const DETACHED: u32 = u32::MAX - 1;
+
+/// Slots that an empty line keeps; a larger table is given back.
+const KEPT_SLOTS: usize = 64;
+
+/// Where the generations start: just before the wrap, so that every user crosses it, not only the one who runs for years.
+const FIRST_GENERATION: u32 = u32::MAX - 2;
+
+/// Values in the order in which they joined; each can be found, and can leave, by its [`Place`].
+///
+/// Every operation takes constant time (amortised: the table doubles when it is full). Nothing is allocated once the
+/// table is as large as the longest line. A line that becomes empty gives a table of more than 64 slots back.
+///
+/// `M` is a small mark beside each value, for users who count bytes: it lies next to the links, where a one-byte state
+/// costs nothing, while inside `T` it would cost a whole word.
+///
+/// ```
+/// use tevent_core::line::Line;
+///
+/// let mut line: Line<&str> = Line::new();
+/// let anna = line.join("anna");
+/// let bert = line.join("bert");
+/// assert_eq!(line.front(), Some(anna));
+/// assert_eq!(line.leave(anna), Some("anna"));
+/// assert_eq!(line.leave(anna), None); // a place is good once
+/// assert_eq!(line.front(), Some(bert));
+/// ```
+pub struct Line<T, M = ()> {
+    slots: Vec<Slot<T, M>>,
+    first: u32,
+    last: u32,
+    free: u32,
+    generation: u32,
+    linked: usize,
+    detached: usize,
+}
+
+/// One place in a [`Line`], good until its value leaves; after that it finds nothing.
+///
+/// (The generation is 32 bits wide: a place that is kept while 2^32 others join may find the wrong value, not worse.)
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Generation and slot in one word: a place travels as one store and one load, which the processor can forward.
+    generation_and_slot: u64,
+}
+
+impl Place {
+    #[inline]
+    fn new(slot: u32, generation: u32) -> Self {
+        Self {
+            generation_and_slot: u64::from(generation) << 32 | u64::from(slot),
+        }
+    }
+
+    #[inline]
+    fn slot(self) -> u32 {
+        self.generation_and_slot as u32
+    }
+
+    #[inline]
+    fn generation(self) -> u32 {
+        (self.generation_and_slot >> 32) as u32
+    }
+}
+
+pub(crate) struct Slot<T, M> {
+    prev: u32,
+    next: u32,
+    generation: u32,
+    mark: M,
+    value: Option<T>,
+}
+
+impl<T> Line<T> {
+    /// An empty line; allocates nothing. (With a mark: `Line::default()`.)
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<T, M: Copy + Default> Line<T, M> {
+    /// Takes the last place in the line, with the default mark.
+    ///
+    /// # Panics
+    /// If 2^32 - 2 places are taken already.
+    #[inline]
+    pub fn join(&mut self, value: T) -> Place {
+        let place = self.take_slot(value);
+        match self.last {
+            NONE => self.first = place.slot(),
+            last => self.slots[last as usize].next = place.slot(),
+        }
+        self.last = place.slot();
+        self.linked += 1;
+        place
+    }
+
+    /// Gives a place up, linked or detached, and returns its value; `None` if the place is no longer good.
+    #[inline]
+    pub fn leave(&mut self, place: Place) -> Option<T> {
+        self.leave_with_mark(place).map(|(_, value)| value)
+    }
+
+    /// Like [`leave`](Self::leave), with the mark.
+    #[inline]
+    pub fn leave_with_mark(&mut self, place: Place) -> Option<(M, T)> {
+        let free = self.free;
+        let slot = self.slot_mut(place)?;
+        let (prev, next, mark) = (slot.prev, slot.next, slot.mark);
+        let value = slot.value.take()?;
+        slot.next = free;
+        self.free = place.slot();
+        match prev {
+            DETACHED => self.detached -= 1,
+            prev => self.unlink(prev, next),
+        }
+        if self.slots.len() > KEPT_SLOTS && self.linked + self.detached == 0 {
+            self.give_table_back();
+        }
+        Some((mark, value))
+    }
+
+    /// Takes a place out of the order but keeps its value until it [leaves](Self::leave); `false` if it was not in the
+    /// order.
+    pub fn detach(&mut self, place: Place) -> bool {
+        let Some(slot) = self.slot_mut(place) else {
+            return false;
+        };
+        let (prev, next) = (slot.prev, slot.next);
+        if prev == DETACHED {
+            return false;
+        }
+        (slot.prev, slot.next) = (DETACHED, NONE);
+        self.unlink(prev, next);
+        self.detached += 1;
+        true
+    }
+
+    /// The place that joined before all others in the order.
+    #[inline]
+    #[must_use]
+    pub fn front(&self) -> Option<Place> {
+        self.place_at(self.first)
+    }
+
+    /// The first place with its mark and its value, to be changed.
+    #[inline]
+    #[must_use]
+    pub fn front_mut(&mut self) -> Option<(Place, &mut M, &mut T)> {
+        let slot = self.slots.get_mut(self.first as usize)?;
+        let place = Place::new(self.first, slot.generation);
+        Some((place, &mut slot.mark, slot.value.as_mut()?))
+    }
+
+    /// The place right behind this one; `None` behind the last, and for a place that is detached or no longer good.
+    #[inline]
+    #[must_use]
+    pub fn next(&self, place: Place) -> Option<Place> {
+        self.place_at(self.slot(place)?.next)
+    }
+
+    /// All places in order.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        iter::successors(self.front(), |&place| self.next(place))
+    }
+
+    /// The value at a place, linked or detached.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, place: Place) -> Option<&T> {
+        self.slot(place)?.value.as_ref()
+    }
+
+    /// The value at a place, linked or detached, to be changed.
+    #[inline]
+    #[must_use]
+    pub fn get_mut(&mut self, place: Place) -> Option<&mut T> {
+        self.slot_mut(place)?.value.as_mut()
+    }
+
+    /// The mark at a place, linked or detached.
+    #[inline]
+    #[must_use]
+    pub fn mark(&self, place: Place) -> Option<M> {
+        self.slot(place).map(|slot| slot.mark)
+    }
+
+    /// Mark and value at a place, linked or detached, to be changed.
+    #[inline]
+    #[must_use]
+    pub fn both_mut(&mut self, place: Place) -> Option<(&mut M, &mut T)> {
+        let slot = self.slot_mut(place)?;
+        Some((&mut slot.mark, slot.value.as_mut()?))
+    }
+
+    /// How many stand in the order; those that are detached do not count.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.linked
+    }
+
+    /// Whether nobody stands in the order.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.linked == 0
+    }
+
+    #[inline]
+    fn take_slot(&mut self, value: T) -> Place {
+        let generation = self.generation;
+        self.generation = generation.wrapping_add(1);
+        let index = self.free;
+        let Some(slot) = self.slots.get_mut(index as usize) else {
+            return self.grow(value, generation);
+        };
+        self.free = slot.next;
+        (slot.prev, slot.next) = (self.last, NONE);
+        (slot.generation, slot.mark) = (generation, M::default());
+        // A free slot has no value; saying so spares the hot path the destructor of one.
+        mem::forget(slot.value.replace(value));
+        Place::new(index, generation)
+    }
+
+    #[cold]
+    fn grow(&mut self, value: T, generation: u32) -> Place {
+        assert!(
+            self.slots.len() < DETACHED as usize,
+            "a line has at most 2^32 - 2 places"
+        );
+        let index = self.slots.len() as u32;
+        self.slots.push(Slot {
+            prev: self.last,
+            next: NONE,
+            generation,
+            mark: M::default(),
+            value: Some(value),
+        });
+        Place::new(index, generation)
+    }
+
+    #[cold]
+    fn give_table_back(&mut self) {
+        self.slots = Vec::new();
+        self.free = NONE;
+    }
+
+    #[inline]
+    fn unlink(&mut self, prev: u32, next: u32) {
+        match prev {
+            NONE => self.first = next,
+            prev => self.slots[prev as usize].next = next,
+        }
+        match next {
+            NONE => self.last = prev,
+            next => self.slots[next as usize].prev = prev,
+        }
+        self.linked -= 1;
+    }
+
+    #[inline]
+    fn place_at(&self, slot: u32) -> Option<Place> {
+        let generation = self.slots.get(slot as usize)?.generation;
+        Some(Place::new(slot, generation))
+    }
+
+    #[inline]
+    fn slot(&self, place: Place) -> Option<&Slot<T, M>> {
+        let slot = self.slots.get(place.slot() as usize)?;
+        (slot.generation == place.generation() && slot.value.is_some()).then_some(slot)
+    }
+
+    #[inline]
+    fn slot_mut(&mut self, place: Place) -> Option<&mut Slot<T, M>> {
+        let slot = self.slots.get_mut(place.slot() as usize)?;
+        (slot.generation == place.generation() && slot.value.is_some()).then_some(slot)
+    }
+}
+
+impl<T, M> Default for Line<T, M> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            first: NONE,
+            last: NONE,
+            free: NONE,
+            generation: FIRST_GENERATION,
+            linked: 0,
+            detached: 0,
+        }
+    }
+}
+
+impl<T: fmt::Debug, M: Copy + Default> fmt::Debug for Line<T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.places().filter_map(|place| self.get(place)))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Place({}, generation {})",
+            self.slot(),
+            self.generation()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST_GENERATION, KEPT_SLOTS, Line, Place};
+
+    #[test]
+    fn the_newest_free_slot_is_reused_first() {
+        let mut line: Line<u8> = Line::new();
+        let places = [line.join(0), line.join(1), line.join(2)];
+        line.leave(places[0]);
+        line.leave(places[2]);
+        assert_eq!(
+            [
+                line.join(3).slot(),
+                line.join(4).slot(),
+                line.join(5).slot()
+            ],
+            [2, 0, 3]
+        );
+    }
+
+    #[test]
+    fn b55_the_table_of_a_burst_is_given_back_and_a_small_one_is_kept() {
+        for (burst, kept) in [(KEPT_SLOTS, KEPT_SLOTS), (KEPT_SLOTS + 1, 0)] {
+            let mut line: Line<usize> = Line::new();
+            let places: Vec<_> = (0..burst).map(|value| line.join(value)).collect();
+            line.detach(places[burst - 1]);
+            assert!(
+                (0..)
+                    .zip(&places)
+                    .all(|(value, &place)| line.leave(place) == Some(value))
+            );
+            assert_eq!(line.slots.capacity(), kept);
+            // A place of the old table finds nothing in the new one.
+            line.join(7);
+            assert!(places.iter().all(|&place| line.get(place).is_none()));
+        }
+    }
+
+    #[test]
+    fn b84_generations_wrap() {
+        let mut line: Line<u8> = Line::new();
+        let places: Vec<Place> = (0..4)
+            .map(|value| {
+                let place = line.join(value);
+                line.leave(place);
+                place
+            })
+            .collect();
+        let generations: Vec<_> = places.iter().map(|place| place.generation()).collect();
+        assert_eq!(generations, [FIRST_GENERATION, u32::MAX - 1, u32::MAX, 0]);
+        let last = line.join(9);
+        assert_eq!(line.get(last), Some(&9));
+        assert!(places.iter().all(|&place| line.leave(place).is_none()));
+    }
+}
