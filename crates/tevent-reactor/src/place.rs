@@ -9,8 +9,9 @@ use tevent_core::budget;
 use crate::ended::Ended;
 use crate::readiness::{Direction, Readiness};
 use crate::shared::Shared;
-use crate::slot::{Refused, Slot, Tick};
+use crate::slot::{Crowd, Refused, Slot, Tick};
 use crate::token::Token;
+use crate::wake::wake_all;
 
 /// A source's slot. Dropping it gives the slot back.
 pub(crate) struct Place {
@@ -78,8 +79,10 @@ impl Place {
     fn join(&self, direction: Direction, seen: Tick, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Cloned and, if not wanted, dropped with no borrow held: both are foreign code, and may even wait on the
         // reactor. That is why `join` compares the tick once more.
-        let mut waker = Some(cx.waker().clone());
-        if self.slot(|slot| slot.join(direction, seen, &mut waker))? {
+        let (mut waker, mut crowd) = (Some(cx.waker().clone()), Crowd::default());
+        crowd.round = self.shared.table.borrow().round();
+        if self.slot(|slot| slot.join(direction, seen, &mut waker, &mut crowd))? {
+            wake_all(&mut crowd.wakers);
             Poll::Pending
         } else {
             Poll::Ready(Ok(()))

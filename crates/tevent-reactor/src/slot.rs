@@ -79,18 +79,19 @@ impl Slot {
     }
 
     /// Takes the waker into the waiters, unless an event newer than `seen` came in: then it stays in `waker`, and the
-    /// answer is `false`.
+    /// answer is `false`. Waiters of a full list move into `crowd`: to be woken, so that those who still wait come again.
     pub(crate) fn join(
         &mut self,
         direction: Direction,
         seen: Tick,
         waker: &mut Option<Waker>,
+        crowd: &mut Crowd,
     ) -> bool {
         if self.tick != seen {
             return false;
         }
         if let Some(waker) = waker.take() {
-            self.waiters(direction).push(waker);
+            self.waiters(direction).push(waker, crowd);
         }
         true
     }
@@ -119,44 +120,91 @@ impl Slot {
     }
 }
 
+/// Waiters behind the first that make a list full, as long as few really wait.
+const MORE: usize = 15;
+
 /// Those who wait in one direction, in the order in which they came. Nearly always at most one.
 ///
-/// The overflow has no bound: it holds one entry per distinct waker that polled since the last event, and an entry
-/// whose task has lost interest looks like any other, so dropping one could lose a wake-up. An event empties it.
+/// A waiter that has lost interest looks like any other, so none can be dropped unwoken. But all may be woken: when the
+/// list is full, those who still wait come again, and the others are gone. If those who come again fill it in the same
+/// round, they are as many as that, and the list may grow. So it stays in proportion to those who really wait.
 #[derive(Debug, Default)]
 struct Waiters {
     first: Option<Waker>,
-    #[expect(
-        clippy::box_collection,
-        reason = "one word in the slot instead of three, for a list hardly anybody needs"
-    )]
-    more: Option<Box<Vec<Waker>>>,
+    /// Boxed: one word in the slot, for a list hardly anybody needs.
+    more: Option<Box<More>>,
 }
+
+/// The waiters behind the first.
+#[derive(Debug)]
+struct More {
+    wakers: Vec<Waker>,
+    /// How many make the list full.
+    limit: usize,
+    /// The round in which it was full the last time.
+    full_in: Option<Round>,
+}
+
+impl Default for More {
+    fn default() -> Self {
+        Self {
+            wakers: Vec::new(),
+            limit: MORE,
+            full_in: None,
+        }
+    }
+}
+
+impl More {
+    /// Takes a waker in, or gives it back: then all others have to be woken first.
+    fn push(&mut self, waker: Waker, round: Round) -> Result<(), Waker> {
+        if self.wakers.len() >= self.limit {
+            if self.full_in != Some(round) {
+                self.full_in = Some(round);
+                return Err(waker);
+            }
+            self.limit *= 2;
+        }
+        self.wakers.push(waker);
+        Ok(())
+    }
+}
+
+/// Those who have to be woken because a list was full.
+#[derive(Debug, Default)]
+pub(crate) struct Crowd {
+    pub(crate) round: Round,
+    pub(crate) wakers: Vec<Waker>,
+}
+
+/// Counts the polls of a reactor. Compared for equality only, so it may wrap.
+pub(crate) type Round = u32;
 
 impl Waiters {
     fn contains(&self, waker: &Waker) -> bool {
         self.iter().any(|known| known.will_wake(waker))
     }
 
-    fn push(&mut self, waker: Waker) {
+    fn push(&mut self, waker: Waker, crowd: &mut Crowd) {
         if self.first.is_none() {
             self.first = Some(waker);
-        } else {
-            self.more.get_or_insert_default().push(waker);
+        } else if let Err(waker) = self.more.get_or_insert_default().push(waker, crowd.round) {
+            self.take_all(&mut crowd.wakers);
+            self.first = Some(waker);
         }
     }
 
     fn take_all(&mut self, woken: &mut Vec<Waker>) {
         woken.extend(mem::take(&mut self.first));
         if let Some(more) = &mut self.more {
-            woken.append(more);
+            woken.append(&mut more.wakers);
         }
     }
 
     fn iter(&self) -> impl Iterator<Item = &Waker> {
         self.first
             .iter()
-            .chain(self.more.iter().flat_map(|more| more.iter()))
+            .chain(self.more.iter().flat_map(|more| &more.wakers))
     }
 }
 
@@ -183,7 +231,7 @@ mod tests {
         assert_eq!(slot.refuse(READ, seen, Waker::noop()), Refused::Stranger);
         slot.apply(Readiness::READABLE, &mut Vec::new());
         let mut waker = Some(Waker::noop().clone());
-        assert!(!slot.join(READ, seen, &mut waker));
+        assert!(!slot.join(READ, seen, &mut waker, &mut Crowd::default()));
         assert!(
             waker.is_some(),
             "it goes back, to be dropped with no borrow held"
@@ -214,7 +262,12 @@ mod tests {
         let mut slot = Slot::new(Readiness::EMPTY);
         for (waker, direction) in wakers.iter().zip([READ, READ, READ, Direction::Write]) {
             assert_eq!(slot.refuse(direction, 0, waker), Refused::Stranger);
-            assert!(slot.join(direction, 0, &mut Some(waker.clone())));
+            assert!(slot.join(
+                direction,
+                0,
+                &mut Some(waker.clone()),
+                &mut Crowd::default()
+            ));
             assert_eq!(slot.refuse(direction, 0, waker), Refused::Waiting);
         }
         let mut woken = Vec::new();
@@ -228,5 +281,40 @@ mod tests {
         assert_eq!(woken.len(), 4);
         slot.apply(Readiness::ERROR, &mut woken);
         assert_eq!(woken.len(), 4);
+    }
+
+    fn fresh_waker() -> Waker {
+        let task = tokio_test::task::spawn(std::future::pending::<()>());
+        { task }.enter(|cx, _| cx.waker().clone())
+    }
+
+    #[test]
+    fn b32_waits_that_come_and_go_stay_few_and_the_others_are_woken() {
+        let mut slot = Slot::new(Readiness::EMPTY);
+        let mut woken = 0;
+        for round in 0..1000 {
+            let mut crowd = Crowd {
+                round,
+                wakers: Vec::new(),
+            };
+            assert!(slot.join(READ, 0, &mut Some(fresh_waker()), &mut crowd));
+            woken += crowd.wakers.len();
+            assert!(slot.readers.iter().count() <= 1 + MORE);
+        }
+        assert_eq!(woken + slot.readers.iter().count(), 1000);
+    }
+
+    #[test]
+    fn b32_those_who_come_again_in_the_same_round_are_not_sent_away_for_ever() {
+        let mut slot = Slot::new(Readiness::EMPTY);
+        let mut crowd = Crowd::default();
+        let mut waiting: Vec<_> = (0..100).map(|_| fresh_waker()).collect();
+        let mut joins = 0;
+        while let Some(waker) = waiting.pop() {
+            assert!(slot.join(READ, 0, &mut Some(waker), &mut crowd));
+            waiting.append(&mut crowd.wakers);
+            joins += 1;
+        }
+        assert_eq!((slot.readers.iter().count(), joins), (100, 100 + 1 + MORE));
     }
 }

@@ -6,7 +6,7 @@ use crate::ended::Ended;
 use crate::poller::Found;
 use crate::reactor::Waited;
 use crate::readiness::Readiness;
-use crate::slot::Slot;
+use crate::slot::{Round, Slot};
 use crate::token::Token;
 
 /// Ends the list of free slots. It is also the ringer's slot, so no source may have it.
@@ -25,6 +25,7 @@ pub(crate) struct Table {
     /// Counted for the whole table, so that a slot may vanish and come back without repeating a generation.
     next_generation: u32,
     ended: bool,
+    round: Round,
 }
 
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl Table {
             live: 0,
             next_generation: 0,
             ended: false,
+            round: 0,
         }
     }
 
@@ -99,6 +101,7 @@ impl Table {
     /// Hands the events to their sources and collects the wakers of those who waited for them, in order.
     pub(crate) fn deliver(&mut self, found: &[Found], woken: &mut Vec<Waker>) -> Waited {
         let mut waited = Waited::default();
+        self.round = self.round.wrapping_add(1);
         for &Found { token, readiness } in found {
             if token == Token::RINGER {
                 waited.rung = true;
@@ -125,6 +128,11 @@ impl Table {
 
     pub(crate) fn is_ended(&self) -> bool {
         self.ended
+    }
+
+    /// How many results have been delivered.
+    pub(crate) fn round(&self) -> Round {
+        self.round
     }
 
     pub(crate) fn live(&self) -> usize {
