@@ -83,8 +83,8 @@ impl Context {
         })
     }
 
-    /// Runs the loop once (C: `tevent_loop_once`): every phase, each within its bound. If nothing is ready, it waits for
-    /// an event, at most `timeout`; `None` waits as long as it takes, `Some(Duration::ZERO)` does not wait.
+    /// Runs the loop once (C: `tevent_loop_once`): every phase, each within its bound. If nothing is ready, it waits
+    /// for an event, at most `timeout`; `None` waits as long as it takes, `Some(Duration::ZERO)` does not wait.
     ///
     /// A host that runs this loop inside its own watches the [descriptor](AsFd) and the [next
     /// deadline](Handle::next_deadline), and calls this with a zero timeout until nothing is [left](Turn::more).

@@ -17,8 +17,8 @@ use crate::clock::Clock;
 use crate::current;
 use crate::handle::Handle;
 
-/// What the `Context` shares with its handles: all of the loop but the reactor, which is the context's alone. So handles
-/// may keep memory, but neither tasks nor descriptors.
+/// What the `Context` shares with its handles: all of the loop but the reactor, which is the context's alone. So
+/// handles may keep memory, but neither tasks nor descriptors.
 pub(crate) struct Loop {
     pub(crate) executor: Executor,
     pub(crate) reactor: ReactorHandle,
@@ -64,7 +64,7 @@ impl Loop {
     pub(crate) fn enter<R>(self: &Rc<Self>, f: impl FnOnce() -> R) -> R {
         assert!(
             !self.running.replace(true),
-            "a task cannot run the context that runs it: await the future instead of `block_on`, or use a second context"
+            "a task cannot run its own context: await the future instead of `block_on`, or use a second context"
         );
         let _running = Running(self);
         self.doorbell.unpark();
@@ -151,8 +151,8 @@ impl Loop {
     }
 }
 
-/// Leaves the loop parked, so that whatever happens between two turns rings; and rings for what is there already, unless
-/// the caller is told.
+/// Leaves the loop parked, so that whatever happens between two turns rings; and rings for what is there already,
+/// unless the caller is told.
 struct Running<'a>(&'a Loop);
 
 impl Drop for Running<'_> {

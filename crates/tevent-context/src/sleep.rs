@@ -106,8 +106,8 @@ impl Sleep {
         Poll::Pending
     }
 
-    /// Still waiting, unless the loop has taken the timer out. Wakers are cloned and dropped outside the borrow; what runs
-    /// in a clone may have been the loop, so the timer is looked for again.
+    /// Still waiting, unless the loop has taken the timer out. Wakers are cloned and dropped outside the borrow; what
+    /// runs in a clone may have been the loop, so the timer is looked for again.
     fn check(&mut self, key: TimerKey, waker: &Waker) -> Poll<()> {
         let timers = &self.handle.core().timers;
         let known = timers

@@ -15,11 +15,11 @@
 //! ```
 //!
 //! Grants are decided in one function, `advance`, and every change that may free the turn ends with it. It looks at the
-//! states alone, so it may run any number of times: a grant cannot be given twice and cannot be forgotten. (Arrow 7 needs
-//! no decision: nobody is there.)
+//! states alone, so it may run any number of times: a grant cannot be given twice and cannot be forgotten. (Arrow 7
+//! needs no decision: nobody is there.)
 //!
-//! Wakers are code of somebody else, so the gate never calls, clones or drops one. It returns an [`After`] instead: what
-//! its owner has to do once the borrow or lock around the gate has ended. One algorithm, any number of faces.
+//! Wakers are code of somebody else, so the gate never calls, clones or drops one. It returns an [`After`] instead:
+//! what its owner has to do once the borrow or lock around the gate has ended. One algorithm, any number of faces.
 
 use std::{fmt, mem, panic::Location, task::Waker};
 
@@ -107,7 +107,8 @@ pub struct Grant {
 }
 
 impl After {
-    /// Wakes who was granted and drops what is no longer needed; `settle` is [`Gate::settle`] behind its borrow or lock.
+    /// Wakes who was granted and drops what is no longer needed; `settle` is [`Gate::settle`] behind its borrow or
+    /// lock.
     #[inline]
     pub fn carry_out(self, settle: impl FnMut(Grant) -> After) {
         if self.grant.is_some() || self.discard.is_some() {
@@ -183,7 +184,8 @@ impl Gate {
         self.wait(place, waker)
     }
 
-    /// Polls again with a waker to keep, and returns the waker that is no longer needed, to be dropped after the borrow.
+    /// Polls again with a waker to keep, and returns the waker that is no longer needed, to be dropped after the
+    /// borrow.
     ///
     /// Decides anew, because cloning the waker was foreign code: the turn may have come meanwhile.
     #[must_use = "the waker must be dropped after the borrow has ended"]

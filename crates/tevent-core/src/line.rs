@@ -20,7 +20,8 @@ const DETACHED: u32 = u32::MAX - 1;
 /// Slots that an empty line keeps; a larger table is given back.
 const KEPT_SLOTS: usize = 64;
 
-/// Where the generations start: just before the wrap, so that every user crosses it, not only the one who runs for years.
+/// Where the generations start: just before the wrap, so that every user crosses it, not only the one who runs for
+/// years.
 const FIRST_GENERATION: u32 = u32::MAX - 2;
 
 /// Values in the order in which they joined; each can be found, and can leave, by its [`Place`].

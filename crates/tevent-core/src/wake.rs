@@ -121,7 +121,8 @@ pub fn wake_in_batches(mut fill: impl FnMut(&mut WakeBatch)) {
     }
 }
 
-/// Keeps the first panic; a later one is dropped, and if even that panics, it is left alone rather than break the round.
+/// Keeps the first panic; a later one is dropped, and if even that panics, it is left alone rather than break the
+/// round.
 fn keep_first(first: &mut Option<Panic>, panic: Panic) {
     match first {
         None => *first = Some(panic),

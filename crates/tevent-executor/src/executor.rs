@@ -75,9 +75,10 @@ impl Executor {
         self.owner.has_remote()
     }
 
-    /// Polls ready tasks inside [`Executor::enter`] (outside of it every wake takes the long way), first woken first, until none is ready or `allowance` is used up: each poll costs one, and
-    /// each operation charged to the poll's [budget] one more, so that tasks which are always ready cannot hold the
-    /// caller for long. What a poll wakes is polled after all that were ready before.
+    /// Polls ready tasks inside [`Executor::enter`] (outside of it every wake takes the long way), first woken first,
+    /// until none is ready or `allowance` is used up: each poll costs one, and each operation charged to the poll's
+    /// [budget] one more, so that tasks which are always ready cannot hold the caller for long. What a poll wakes is
+    /// polled after all that were ready before.
     ///
     /// # Panics
     /// If called from inside a task of this executor.

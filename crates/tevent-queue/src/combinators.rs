@@ -16,8 +16,8 @@ use crate::{QueueEntry, QueueError, QueueGuard, TeventQueue};
 pub trait QueueExt: Future + Sized {
     /// Takes the last place in the queue, now, and at its turn polls the future to its end.
     ///
-    /// The output is the future's own, or [`QueueError::Closed`] if the queue was closed before its turn; then the future
-    /// has never been polled.
+    /// The output is the future's own, or [`QueueError::Closed`] if the queue was closed before its turn; then the
+    /// future has never been polled.
     ///
     /// ```
     /// use futures::executor::block_on;

@@ -9,14 +9,14 @@ use std::{
 
 use crate::{QueueError, QueueGuard, seat::Seat};
 
-/// A place in a [`TeventQueue`](crate::TeventQueue), taken at the call of [`entry`](crate::TeventQueue::entry): a future
-/// of the [`QueueGuard`]. C: `tevent_queue_wait_send`, `tevent_queue_add_entry`.
+/// A place in a [`TeventQueue`](crate::TeventQueue), taken at the call of [`entry`](crate::TeventQueue::entry): a
+/// future of the [`QueueGuard`]. C: `tevent_queue_wait_send`, `tevent_queue_add_entry`.
 ///
 /// It owns what it needs (`'static`, `Unpin`) and does not keep the queue open.
 ///
 /// # Cancel safety
-/// Dropping it leaves the line; if its turn had come already, the turn passes on. Forgetting it (`mem::forget`) keeps its
-/// place for ever.
+/// Dropping it leaves the line; if its turn had come already, the turn passes on. Forgetting it (`mem::forget`) keeps
+/// its place for ever.
 ///
 /// # Panics
 /// When polled after it was ready.

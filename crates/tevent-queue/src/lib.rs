@@ -1,8 +1,8 @@
 //! `TeventQueue`: lets requests through strictly one after another, in the order in which they were added.
 //!
 //! A queue needs nothing but wakers, so it runs on any executor of one thread. Whoever wants a turn asks for an
-//! [`entry`](TeventQueue::entry), which takes its place in the line **at the call**, and awaits it for a [`QueueGuard`].
-//! The turn lasts as long as the guard lives; dropping it lets the next one through.
+//! [`entry`](TeventQueue::entry), which takes its place in the line **at the call**, and awaits it for a
+//! [`QueueGuard`]. The turn lasts as long as the guard lives; dropping it lets the next one through.
 //!
 //! ```
 //! use futures::{executor::block_on, future::join};
@@ -20,7 +20,8 @@
 //! ```
 //!
 //! # Rules
-//! - Strictly first in, first out. No barging: [`try_entry`](TeventQueue::try_entry) succeeds only if nobody is in line.
+//! - Strictly first in, first out. No barging: [`try_entry`](TeventQueue::try_entry) succeeds only if nobody is in
+//! line.
 //! - A grant is a wake, never a call: nobody runs inside the stack of the one who lets go.
 //! - Dropping leaves. An entry that waits leaves the line; one that was granted and has not been polled passes the turn
 //!   on; a guard releases it, also while a panic unwinds.

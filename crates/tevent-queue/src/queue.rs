@@ -42,8 +42,8 @@ impl TeventQueue {
 
     /// Takes the last place in the line, now, and returns the future of its turn.
     ///
-    /// On a stopped queue too; on a closed one the future is ready with [`QueueError::Closed`](crate::QueueError::Closed).
-    /// C: `tevent_queue_wait_send`.
+    /// On a stopped queue too; on a closed one the future is ready with
+    /// [`QueueError::Closed`](crate::QueueError::Closed). C: `tevent_queue_wait_send`.
     #[inline]
     #[track_caller]
     pub fn entry(&self) -> QueueEntry {
@@ -54,8 +54,8 @@ impl TeventQueue {
     /// `tevent_queue_add_optimize_empty`.
     ///
     /// # Errors
-    /// [`Busy`](TryEntryError::Busy), [`Stopped`](TryEntryError::Stopped) or [`Closed`](TryEntryError::Closed); no place
-    /// was taken.
+    /// [`Busy`](TryEntryError::Busy), [`Stopped`](TryEntryError::Stopped) or [`Closed`](TryEntryError::Closed); no
+    /// place was taken.
     #[inline]
     #[track_caller]
     pub fn try_entry(&self) -> Result<QueueGuard, TryEntryError> {
@@ -65,8 +65,8 @@ impl TeventQueue {
         )?))
     }
 
-    /// Grants nothing until [`start`](Self::start). The holder keeps its turn; an entry that was granted and has not been
-    /// polled since waits again, at the head. Entries may still join. C: `tevent_queue_stop`.
+    /// Grants nothing until [`start`](Self::start). The holder keeps its turn; an entry that was granted and has not
+    /// been polled since waits again, at the head. Entries may still join. C: `tevent_queue_stop`.
     pub fn stop(&self) {
         self.shared.stop();
     }

@@ -1,4 +1,6 @@
-//! The queue against a plain reference model: random operations, and all short sequences for four waiters (B46, B49, B50).
+//! The queue against a plain reference model (B46, B49, B50).
+//!
+//! Random operations, and all short sequences for four waiters.
 
 use std::{collections::BTreeMap, task::Poll};
 

@@ -23,7 +23,8 @@ pub struct Found {
 /// Where a reactor learns what is ready. A test wraps the [`OsPoller`] and may delay, drop, repeat or reorder events,
 /// or fail.
 pub trait Poller {
-    /// Waits until something is ready, at most for `timeout` (`None`: for ever), and adds it to `found`, which is empty.
+    /// Waits until something is ready, at most for `timeout` (`None`: for ever), and adds it to `found`, which is
+    /// empty.
     ///
     /// # Errors
     ///

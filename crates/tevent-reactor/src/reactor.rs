@@ -94,8 +94,8 @@ impl Reactor {
         self.ringer.clone()
     }
 
-    /// Sleeps until a source is ready, somebody rings, a signal comes, or `timeout` is over (`None`: for ever), and wakes
-    /// those who waited for what was found, in order. **The one place that blocks.**
+    /// Sleeps until a source is ready, somebody rings, a signal comes, or `timeout` is over (`None`: for ever), and
+    /// wakes those who waited for what was found, in order. **The one place that blocks.**
     ///
     /// Never returns before the timeout without one of the other reasons, but for one case: a sleep of more than about
     /// 24.8 days ends then. The caller looks at its clock again in any case.

@@ -79,7 +79,8 @@ impl Slot {
     }
 
     /// Takes the waker into the waiters, unless an event newer than `seen` came in: then it stays in `waker`, and the
-    /// answer is `false`. Waiters of a full list move into `crowd`: to be woken, so that those who still wait come again.
+    /// answer is `false`. Waiters of a full list move into `crowd`: to be woken, so that those who still wait come
+    /// again.
     pub(crate) fn join(
         &mut self,
         direction: Direction,

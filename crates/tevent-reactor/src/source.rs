@@ -40,8 +40,8 @@ impl<S: mio::event::Source> Source<S> {
     /// # Errors
     ///
     /// [`Ended`](crate::Ended), or what the kernel says to the registration (`AlreadyExists`, `PermissionDenied` for
-    /// what cannot be watched, no memory), or that this is a forked child of the reactor's process. `io` is closed then,
-    /// and nothing is left behind.
+    /// what cannot be watched, no memory), or that this is a forked child of the reactor's process. `io` is closed
+    /// then, and nothing is left behind.
     pub fn new(reactor: &ReactorHandle, mut io: S, initially: Initially) -> io::Result<Self> {
         let readiness = match initially {
             Initially::Ready => Readiness::READABLE | Readiness::WRITABLE,
@@ -57,8 +57,8 @@ impl<S: mio::event::Source> Source<S> {
         Ok(Self { io, place })
     }
 
-    /// Tries `operation` if the source is taken for ready; when the kernel refuses it (`WouldBlock`), waits for the next
-    /// event. `Interrupted` is tried again at once.
+    /// Tries `operation` if the source is taken for ready; when the kernel refuses it (`WouldBlock`), waits for the
+    /// next event. `Interrupted` is tried again at once.
     ///
     /// Keeps to the cooperative budget: charged when the operation has succeeded or failed.
     ///
@@ -115,7 +115,8 @@ impl<S: mio::event::Source> Source<S> {
         &self.io
     }
 
-    /// The name of this source in the poll result, for tests that stand behind the seam of the [`Poller`](crate::Poller).
+    /// The name of this source in the poll result, for tests that stand behind the seam of the
+    /// [`Poller`](crate::Poller).
     pub fn token(&self) -> Token {
         self.place.token()
     }

@@ -26,8 +26,8 @@ impl Wake for Ringer {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // The write cannot fail: mio resets the counter when it is full, and the descriptor is open and ours. There would
-        // be nobody to tell, either.
+        // The write cannot fail: mio resets the counter when it is full, and the descriptor is open and ours. There
+        // would be nobody to tell, either.
         let _ = self.0.wake();
     }
 }

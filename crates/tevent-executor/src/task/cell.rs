@@ -110,8 +110,9 @@ impl<F: Future> TaskCell<F> {
     /// # Safety
     /// As [`Self::stage`]; the stage is vacant and the caller gave back the last reference. Any thread.
     unsafe fn free(task: NonNull<Header>) {
-        // SAFETY: the cell came from a Box of this type, and nobody else points to it any more. The stage drops nothing by
-        // itself, and the header's joiner is gone: a joint takes it back before it lets the owner's reference go.
+        // SAFETY: the cell came from a Box of this type, and nobody else points to it any more. The stage drops
+        // nothing by itself, and the header's joiner is gone: a joint takes it back before it lets the owner's
+        // reference go.
         unsafe {
             task.as_ref().let_go_of_shared();
             drop(Box::from_raw(task.cast::<Self>().as_ptr()));

@@ -74,7 +74,8 @@ impl Header {
     /// ([`Header::keep_shared`]); the end of the executor makes every task `DONE`.
     ///
     /// # Safety
-    /// The caller holds a cloned waker, or is inside a poll of the task, or is on the owner's thread and the task is not
+    /// The caller holds a cloned waker, or is inside a poll of the task, or is on the owner's thread and the task is
+    /// not
     /// `DONE`, or in the middle of becoming so.
     #[inline]
     pub(crate) unsafe fn shared(&self) -> &Shared {
@@ -140,8 +141,8 @@ impl Header {
         // SAFETY: the caller's reference keeps the cell alive until the count goes down.
         let (refs, life) = unsafe { (&(*task.as_ptr()).refs, &(*task.as_ptr()).life) };
         life.touch();
-        // Ordering: Acquire pairs with the Release of all who gave theirs back. A count of one is ours, and new ones are
-        // made only from ours, so nothing can change it: the common end of a task costs no read-modify-write.
+        // Ordering: Acquire pairs with the Release of all who gave theirs back. A count of one is ours, and new ones
+        // are made only from ours, so nothing can change it: the common end of a task costs no read-modify-write.
         if refs.load(Ordering::Acquire) == 1 {
             return true;
         }

@@ -24,9 +24,9 @@
 //! # Who keeps the allocation
 //!
 //! A count of references: one is the **owner's**, held until the future *and* an untaken output are dropped and neither
-//! the ready queue nor a [`Joint`] point here; it is given back in one place, [`TaskRef::settle`]. Each waker holds one,
-//! and so does the remote stack for a task on it. So the last waker, on whatever thread, can only ever free memory:
-//! destructors of the user's run on the owner's thread, before the owner's reference is gone.
+//! the ready queue nor a [`Joint`] point here; it is given back in one place, [`TaskRef::settle`]. Each waker holds
+//! one, and so does the remote stack for a task on it. So the last waker, on whatever thread, can only ever free
+//! memory: destructors of the user's run on the owner's thread, before the owner's reference is gone.
 //!
 //! # Wakes from elsewhere
 //!

@@ -49,8 +49,8 @@ loom::thread_local! {
     static CURRENT: Cell<*const Shared> = Cell::new(ptr::null());
 }
 
-/// Whether this thread is inside [`enter`] for the task's executor, and innermost so: then it is the owner's thread, and a
-/// wake may use the plain path. The key needs no destructor, so it also answers while the thread ends.
+/// Whether this thread is inside [`enter`] for the task's executor, and innermost so: then it is the owner's thread,
+/// and a wake may use the plain path. The key needs no destructor, so it also answers while the thread ends.
 #[inline]
 pub(super) fn is_current(task: &Header) -> bool {
     task.belongs_to(CURRENT.with(Cell::get))

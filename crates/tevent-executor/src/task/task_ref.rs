@@ -86,8 +86,8 @@ impl TaskRef {
         self.settle();
     }
 
-    /// Gives a task up whose executor cannot end otherwise: the future is leaked. `DONE`, so nobody polls it or takes it for
-    /// living; `RUNNING` for ever, so nobody frees it.
+    /// Gives a task up whose executor cannot end otherwise: the future is leaked. `DONE`, so nobody polls it or takes
+    /// it for living; `RUNNING` for ever, so nobody frees it.
     pub(super) fn abandon(self) {
         self.header().set(Flags::DONE.with(Flags::RUNNING));
     }
