@@ -1,0 +1,205 @@
+//! The sending side: many tasks on one context, one connection, and the receiver's answer at the end.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use futures::{AsyncReadExt, AsyncWriteExt};
+use indicatif::ProgressBar;
+use tevent::net::TcpStream;
+use tevent::{Context, spawn};
+
+use super::cli::Options;
+use super::digest::Digest;
+use super::failure::Failure;
+use super::frame::{Kind, Label, record};
+use super::input::Input;
+use super::outbox::Outbox;
+use super::road::Road;
+use super::splitter::{Found, Splitter};
+use super::tally::Tally;
+use super::waits::Waits;
+
+/// What was sent, and what the receiver says to it.
+pub(crate) struct Delivery {
+    pub(crate) sent: Sent,
+    pub(crate) answer: Tally,
+    pub(crate) elapsed: Duration,
+    pub(crate) batches: u64,
+    pub(crate) waits: Waits,
+}
+
+/// What all senders together have sent.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Sent {
+    pub(crate) files: u64,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What the senders share: all of it on one thread, so plain cells will do.
+struct Job {
+    address: String,
+    road: Road,
+    inputs: Vec<Input>,
+    /// The number of the next file that nobody has taken.
+    next: Cell<usize>,
+    record_bytes: usize,
+    sent: RefCell<Sent>,
+    bar: ProgressBar,
+}
+
+/// Sends all inputs to the receiver at `address` and waits for its answer, on a context of its own.
+///
+/// # Errors
+/// If there is no receiver, or it goes away; if a file cannot be read or has changed. The connection breaks off then,
+/// and the receiver counts what it misses.
+pub(crate) fn run(
+    address: String,
+    inputs: Vec<Input>,
+    options: &Options,
+    bar: &ProgressBar,
+) -> Result<Delivery, Failure> {
+    let context = Context::new().map_err(|error| Failure::system("no event loop", error))?;
+    context.block_on(deliver(address, inputs, options, bar))
+}
+
+async fn deliver(
+    address: String,
+    inputs: Vec<Input>,
+    options: &Options,
+    bar: &ProgressBar,
+) -> Result<Delivery, Failure> {
+    let stream = TcpStream::connect(address.as_str())
+        .await
+        .map_err(|error| Failure::connection(&address, "cannot connect", error))?;
+    let started = Instant::now();
+    let start = record(
+        Label::of_connection(Kind::Start),
+        &options.senders.to_le_bytes(),
+    );
+    (&stream)
+        .write_all(&start)
+        .await
+        .map_err(|error| lost(&address, error))?;
+    let job = Rc::new(Job {
+        road: Road::new(options.via, stream.clone()),
+        address,
+        inputs,
+        next: Cell::new(0),
+        record_bytes: options.record_bytes as usize,
+        sent: RefCell::default(),
+        bar: bar.clone(),
+    });
+    job.send_all(options).await?;
+    let answer = read_answer(stream).await.map_err(|error| job.lost(error))?;
+    let sent = *job.sent.borrow();
+    Ok(Delivery {
+        sent,
+        answer,
+        elapsed: started.elapsed(),
+        batches: job.road.batches(),
+        waits: job.road.take_waits(),
+    })
+}
+
+impl Job {
+    /// Lets all senders run at the same time, and ends the sending half after the last one.
+    async fn send_all(self: &Rc<Self>, options: &Options) -> Result<(), Failure> {
+        let senders = (0..options.senders).map(|sender| {
+            let fault = options.sabotage.filter(|_| sender == 0);
+            spawn(Rc::clone(self).send_files(Outbox::new(sender, fault)))
+        });
+        // The first error ends it all: the other tasks are cancelled when they are dropped.
+        try_join_all(senders).await?;
+
+        let closed = self.road.close().await;
+        closed.map_err(|error| self.lost(error))
+    }
+
+    /// One sender: takes the next file, sends it whole, and so on until there are no more.
+    async fn send_files(self: Rc<Self>, mut outbox: Outbox) -> Result<(), Failure> {
+        while let Some((number, input)) = self.next_file() {
+            self.send_file(&mut outbox, number, input).await?;
+        }
+        let before = outbox.sent().to_le_bytes();
+        let ended = outbox
+            .send_body(&self.road, Kind::SenderEnd, 0, &before)
+            .await;
+        ended.map_err(|error| self.lost(error))?;
+        self.sent.borrow_mut().records += outbox.sent();
+        Ok(())
+    }
+
+    fn next_file(&self) -> Option<(u64, &Input)> {
+        let number = self.next.get();
+        let input = self.inputs.get(number)?;
+        self.next.set(number + 1);
+        Some((number as u64, input))
+    }
+
+    async fn send_file(
+        &self,
+        outbox: &mut Outbox,
+        number: u64,
+        input: &Input,
+    ) -> Result<(), Failure> {
+        let mut source = input.open()?;
+        let mut digest = Digest::new();
+        loop {
+            let length = source.next_part(self.record_bytes);
+            if length == 0 {
+                break;
+            }
+            let part = outbox.body(length);
+            source.read(part)?;
+            digest.update(part);
+            let sent = outbox.send(&self.road, Kind::Data, number).await;
+            sent.map_err(|error| self.lost(error))?;
+            self.sent.borrow_mut().bytes += length as u64;
+            self.bar.inc(length as u64);
+        }
+        source.finish()?;
+        let seal = digest.seal().encode();
+        let sent = outbox
+            .send_body(&self.road, Kind::FileEnd, number, &seal)
+            .await;
+        sent.map_err(|error| self.lost(error))?;
+        self.sent.borrow_mut().files += 1;
+        Ok(())
+    }
+
+    fn lost(&self, error: io::Error) -> Failure {
+        lost(&self.address, error)
+    }
+}
+
+fn lost(address: &str, error: io::Error) -> Failure {
+    Failure::connection(address, "the receiver went away", error)
+}
+
+/// What the receiver counted: the only record that it sends.
+async fn read_answer(mut stream: TcpStream) -> io::Result<Tally> {
+    let mut splitter = Splitter::new();
+    loop {
+        let count = stream.read(splitter.space()).await?;
+        splitter.filled(count);
+        match splitter.next() {
+            Some(Found::Whole(header, body)) if header.label.kind == Kind::Answer => {
+                return Tally::decode(body).ok_or_else(no_answer);
+            }
+            Some(_) => return Err(no_answer()),
+            None if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            None => {}
+        }
+    }
+}
+
+fn no_answer() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "what it sent is not the answer of a receiver",
+    )
+}
