@@ -1,0 +1,119 @@
+//! Spawning tasks and waiting for them: many at a time, and one after another.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::row::{Aim, Contestant, Load, Row, Unit, nanos_per_op};
+use crate::runtimes;
+
+/// Tasks that live at the same time.
+const MANY: u64 = 1_000_000;
+
+/// Tasks one after another.
+const ONE_BY_ONE: u64 = 2_000_000;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![many(), one_by_one()]
+}
+
+fn many() -> Row {
+    Row::new(
+        "spawn + join, 1 M live tasks",
+        Unit::NanosPerOp,
+        Contestant::new("tevent", |_| runtimes::tevent(batch(tevent::spawn, task))),
+    )
+    .beside([
+        Contestant::new("tokio", |_| runtimes::tokio(batch(tokio::spawn, task))),
+        Contestant::new("monoio", |_| runtimes::monoio(batch(monoio::spawn, task))),
+        Contestant::new("smol static", |_| {
+            runtimes::smol(|executor| batch(|future| executor.spawn(future), task))
+        }),
+        Contestant::new("smol local", |_| {
+            runtimes::smol_local(|executor| batch(move |future| executor.spawn(future), task))
+        }),
+        Contestant::new("futures", |_| {
+            runtimes::futures(|pool| {
+                let spawn = move |future| pool.spawn(future);
+                batch(spawn, task)
+            })
+        }),
+    ])
+    .aims([Aim::OfFastest(1.0), Aim::Of("tokio", 0.4)])
+    .note(
+        "All are spawned before the first is polled; the memory of a first, uncounted batch is warm. monoio \
+         catches no panics of tasks.",
+    )
+}
+
+fn one_by_one() -> Row {
+    let times = |load: Load| load.ops(ONE_BY_ONE);
+    Row::new(
+        "spawn + await, one at a time",
+        Unit::NanosPerOp,
+        Contestant::new("tevent", move |load| {
+            runtimes::tevent(
+                async move { tevent::spawn(chain(times(load), tevent::spawn, task)).await },
+            )
+        }),
+    )
+    .beside([
+        Contestant::new("tokio", move |load| {
+            let ended = runtimes::tokio(async move {
+                tokio::spawn(chain(times(load), tokio::spawn, task)).await
+            });
+            Ok(ended??)
+        }),
+        Contestant::new("monoio", move |load| {
+            runtimes::monoio(
+                async move { monoio::spawn(chain(times(load), monoio::spawn, task)).await },
+            )
+        }),
+        Contestant::new("smol static", move |load| {
+            runtimes::smol(|executor| {
+                executor.spawn(chain(times(load), |future| executor.spawn(future), task))
+            })
+        }),
+        Contestant::new("futures", move |load| {
+            runtimes::futures(|pool| {
+                let inner = pool.clone();
+                let spawn = move |future| inner.spawn(future);
+                pool.spawn(chain(times(load), spawn, task))
+            })
+        }),
+    ])
+    .aims([Aim::Of("tokio", 0.5)])
+    .note("From inside a task: the next is spawned when the one before has been awaited.")
+}
+
+/// Spawns so many tasks and then awaits them, in the same order.
+pub(crate) async fn spawn_and_join<H: Future>(tasks: u64, spawn: impl Fn(u64) -> H) {
+    let mut handles = Vec::with_capacity(tasks as usize);
+    for index in 0..tasks {
+        handles.push(spawn(index));
+    }
+    for handle in handles {
+        black_box(handle.await);
+    }
+}
+
+async fn batch<F, H: Future>(spawn: impl Fn(F) -> H, make: impl Fn(u64) -> F) -> f64 {
+    spawn_and_join(MANY, |index| spawn(make(index))).await;
+    let start = Instant::now();
+    spawn_and_join(MANY, |index| spawn(make(index))).await;
+    nanos_per_op(start, MANY)
+}
+
+async fn chain<F, H: Future>(times: u64, spawn: impl Fn(F) -> H, make: impl Fn(u64) -> F) -> f64 {
+    for index in 0..times / 10 {
+        black_box(spawn(make(index)).await);
+    }
+    let start = Instant::now();
+    for index in 0..times {
+        black_box(spawn(make(index)).await);
+    }
+    nanos_per_op(start, times)
+}
+
+async fn task(index: u64) -> u64 {
+    black_box(index)
+}
