@@ -21,7 +21,7 @@
 //!
 //! # Rules
 //! - Strictly first in, first out. No barging: [`try_entry`](TeventQueue::try_entry) succeeds only if nobody is in
-//! line.
+//!   line.
 //! - A grant is a wake, never a call: nobody runs inside the stack of the one who lets go.
 //! - Dropping leaves. An entry that waits leaves the line; one that was granted and has not been polled passes the turn
 //!   on; a guard releases it, also while a panic unwinds.

@@ -61,6 +61,7 @@ pub(super) enum Stage {
 }
 
 impl Node {
+    #[inline]
     pub(super) fn new(body: Body, stage: Stage) -> Self {
         Self {
             stage,
@@ -73,16 +74,19 @@ impl Node {
     }
 
     /// Bytes that the stream has not taken.
+    #[inline]
     pub(super) fn rest(&self) -> usize {
         self.len - self.taken
     }
 
+    #[inline]
     pub(super) fn is_known(&self, waker: &Waker) -> bool {
         let known = self.waker.as_ref();
         known.is_some_and(|known| known.will_wake(waker))
     }
 
     /// Whether nothing is left to do for it.
+    #[inline]
     pub(super) fn is_over(&self, dirty: bool) -> bool {
         match self.body {
             Body::Record(_) | Body::Chunk { .. } => self.rest() == 0,

@@ -86,6 +86,7 @@ impl State {
     }
 
     /// Takes the last place for a record whose future waits until the stream has taken it (arrow 1).
+    #[inline]
     pub(super) fn write(&mut self, record: Bytes) -> Result<Place, WriteError> {
         if !self.is_open() {
             return Err(self.refuse(record));
@@ -185,6 +186,7 @@ impl State {
     }
 
     /// What became of the node of a future (and arrow 8).
+    #[inline]
     pub(super) fn poll(&mut self, place: Place, waker: &Waker) -> Found {
         match self.line.get(place) {
             None => Found::Done(Ok(())),
@@ -201,6 +203,7 @@ impl State {
     }
 
     /// Polls again with a waker to keep, and hands out the one that is no longer needed.
+    #[inline]
     pub(super) fn register(&mut self, place: Place, waker: Waker) -> (Found, Option<Waker>) {
         match self.poll(place, &waker) {
             Found::WakerNeeded => {
@@ -335,6 +338,7 @@ impl State {
         }
     }
 
+    #[inline]
     fn join(&mut self, body: Body, stage: Stage) -> Place {
         self.open_chunk = None;
         self.line.join(Node::new(body, stage))
