@@ -14,8 +14,10 @@ help_if_asked "scripts/asan.sh" "$@"
 
 need_nightly
 choose_packages --workspace -- "$@"
-choose_targets --lib --tests --examples -- "$@"
+choose_targets --lib --tests -- "$@"
 target_dir asan
 export RUSTFLAGS="-Zsanitizer=address ${RUSTFLAGS:-}"
 export ASAN_OPTIONS="detect_stack_use_after_return=1:${ASAN_OPTIONS:-}"
+# A test runs the example's own program, which `--tests` alone would not build.
+[ "${packages[*]}" = --workspace ] && cargo +nightly build --workspace --examples --target "$(host)"
 cargo +nightly test "${packages[@]}" --target "$(host)" "${targets[@]}" "$@"

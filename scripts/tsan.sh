@@ -19,4 +19,6 @@ choose_packages --workspace -- "$@"
 choose_targets --lib --tests -- "$@"
 target_dir tsan
 export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}"
+# A test runs the example's own program, which `--tests` alone would not build.
+[ "${packages[*]}" = --workspace ] && cargo +nightly build --workspace --examples -Zbuild-std --target "$(host)"
 cargo +nightly test "${packages[@]}" -Zbuild-std --target "$(host)" "${targets[@]}" "$@"

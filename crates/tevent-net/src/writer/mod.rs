@@ -15,9 +15,9 @@
 //! - Dropping a future withdraws its record if the stream has taken nothing of it; a record that the stream has begun
 //!   is finished by the writer.
 //! - An error of the stream fails everybody who waits, in order, and everybody who comes later, with the number of
-//! bytes   that the stream had taken.
+//!   bytes that the stream had taken.
 //! - When the last handle is dropped, the writer goes on until all is out, and closes the stream. Futures are not
-//! handles.
+//!   handles.
 //! - When the context ends, so does the writer's task: who waits gets [`WriteError::Ended`], what was accepted is lost.
 //! - Accepted records are bounded by the limit. A `write` needs no bound: each is a future that somebody holds.
 
