@@ -471,6 +471,7 @@ fn b68_a_waker_whose_clone_runs_the_loop_loses_no_timer() {
 mod noise {
     //! Wakers of the user's own that do something when woken.
     use std::cell::RefCell;
+    use std::rc::Rc;
     use std::sync::Arc;
     use std::task::{RawWaker, RawWakerVTable, Wake, Waker};
     use std::thread::{self, ThreadId};
@@ -503,17 +504,26 @@ mod noise {
     pub(super) fn cloned_by(call: impl Fn() + 'static) -> Waker {
         static VTABLE: RawWakerVTable = RawWakerVTable::new(
             |data| {
-                // SAFETY: `data` points to the leaked closure.
-                (unsafe { &*data.cast::<Box<dyn Fn()>>() })();
+                // SAFETY: this waker counts the closure, and the clone takes one more count.
+                unsafe {
+                    (*data.cast::<Call>())();
+                    Rc::increment_strong_count(data.cast::<Call>());
+                }
                 RawWaker::new(data, &VTABLE)
             },
+            |data| release(data),
             |_| {},
-            |_| {},
-            |_| {},
+            |data| release(data),
         );
-        let call: Box<dyn Fn()> = Box::new(call);
-        let call = Box::leak(Box::new(call));
-        // SAFETY: the closure is leaked, so it outlives all clones; the test keeps them on this thread.
-        unsafe { Waker::new(std::ptr::from_ref(call).cast(), &VTABLE) }
+        let call: Rc<Call> = Rc::new(Box::new(call));
+        // SAFETY: the vtable counts the closure; the test keeps all clones on this thread.
+        unsafe { Waker::new(Rc::into_raw(call).cast(), &VTABLE) }
+    }
+
+    type Call = Box<dyn Fn()>;
+
+    fn release(data: *const ()) {
+        // SAFETY: called once per waker, whose count it gives back.
+        unsafe { Rc::decrement_strong_count(data.cast::<Call>()) };
     }
 }

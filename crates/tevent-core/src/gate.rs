@@ -25,7 +25,7 @@ use std::{fmt, mem, panic::Location, task::Waker};
 
 use crate::{
     line::{Line, Place},
-    wake::WakeBatch,
+    wake::{Panics, WakeBatch},
 };
 
 /// How many entries may have the turn at once.
@@ -37,11 +37,14 @@ pub type Origin = &'static Location<'static>;
 /// A line of entries, of which the first has the turn.
 ///
 /// Invariants after every call, for a gate that is running and not closed: the entries that have the turn (granted or
-/// held) joined before all that wait, and nobody waits while a permit is free.
+/// held) joined before all that wait, and nobody waits while a permit is free (but for the time of a wake).
 pub struct Gate {
     line: Line<Waiter, State>,
     /// Entries that are granted or held.
     turns: usize,
+    /// A grant is being told to its waker. What is decided meanwhile waits for [`settle`](Self::settle), so that wakers
+    /// which let go at once follow each other in a loop, not on the stack.
+    waking: bool,
     running: bool,
     closed: bool,
     /// The waker of the entry that left last: a task that leaves and joins again takes it back, instead of a clone.
@@ -109,6 +112,9 @@ pub struct Grant {
 impl After {
     /// Wakes who was granted and drops what is no longer needed; `settle` is [`Gate::settle`] behind its borrow or
     /// lock.
+    ///
+    /// # Panics
+    /// With the first panic of a waker, after the others have been woken; not if the thread is panicking already.
     #[inline]
     pub fn carry_out(self, settle: impl FnMut(Grant) -> After) {
         if self.grant.is_some() || self.discard.is_some() {
@@ -118,12 +124,15 @@ impl After {
 
     #[inline(never)]
     fn wake_and_drop(mut self, mut settle: impl FnMut(Grant) -> After) {
+        let mut panics = Panics::default();
         while let Some(grant) = self.grant.take() {
-            grant.waker.wake_by_ref();
-            drop(self.discard);
+            panics.guard(|| grant.waker.wake_by_ref());
+            let discard = self.discard.take();
             self = settle(grant);
+            panics.guard(|| drop(discard));
         }
-        drop(self.discard);
+        panics.guard(|| drop(self.discard));
+        panics.resume();
     }
 }
 
@@ -134,6 +143,7 @@ impl Gate {
         Self {
             line: Line::default(),
             turns: 0,
+            waking: false,
             running: true,
             closed: false,
             spare: None,
@@ -216,9 +226,12 @@ impl Gate {
         }
     }
 
-    /// Puts the waker of an entry that has been woken back to its place, where it serves the next time.
+    /// The wake is over: decides what had to wait for it, and puts the waker back to its place, where it serves the next
+    /// time. In this order: an entry that is granted anew has just been woken, and has no waker to be woken again.
     #[inline]
     pub fn settle(&mut self, Grant { place, waker }: Grant) -> After {
+        self.waking = false;
+        let grant = self.advance();
         let discard = match self.line.get_mut(place) {
             Some(Waiter {
                 waker: empty @ None,
@@ -226,10 +239,7 @@ impl Gate {
             }) => empty.replace(waker),
             _ => Some(waker),
         };
-        After {
-            grant: self.advance(),
-            discard,
-        }
+        After { grant, discard }
     }
 
     /// Grants nothing from now on; takes back a grant that its future has not seen yet (arrow 4).
@@ -322,12 +332,13 @@ impl Gate {
     #[inline]
     fn advance(&mut self) -> Option<Grant> {
         let (place, state, waiter) = self.line.front_mut()?;
-        if self.turns == PERMITS || !self.running || self.closed {
+        if self.turns == PERMITS || self.waking || !self.running || self.closed {
             return None;
         }
         *state = State::Granted;
         self.turns += 1;
         let waker = waiter.take_waker()?;
+        self.waking = true;
         Some(Grant { place, waker })
     }
 

@@ -5,9 +5,10 @@
 
 use std::{
     any::Any,
-    array, fmt,
+    array, fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     task::Waker,
+    thread,
 };
 
 /// Wakers that one batch takes.
@@ -80,21 +81,18 @@ impl WakeBatch {
     /// Wakes all, in order, and leaves the batch empty for the next use.
     ///
     /// # Panics
-    /// A waker that panics does not keep the others from being woken: the first panic goes on after the last waker.
+    /// A waker that panics does not keep the others from being woken: the first panic goes on after the last waker (not
+    /// if the thread is panicking already).
     pub fn wake_all(&mut self) {
-        let mut first_panic = None;
-        self.wake_and_keep(&mut first_panic);
-        if let Some(panic) = first_panic {
-            resume_unwind(panic);
-        }
+        let mut panics = Panics::default();
+        self.wake_and_keep(&mut panics);
+        panics.resume();
     }
 
-    fn wake_and_keep(&mut self, first_panic: &mut Option<Panic>) {
+    fn wake_and_keep(&mut self, panics: &mut Panics) {
         for slot in &mut self.wakers[..self.len] {
             let Some(waker) = slot.take() else { continue };
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                keep_first(first_panic, panic);
-            }
+            panics.guard(|| waker.wake());
         }
         self.len = 0;
     }
@@ -108,28 +106,48 @@ impl WakeBatch {
 /// The first panic of a waker goes on after the last batch has been woken. A panic of `fill` ends it at once.
 pub fn wake_in_batches(mut fill: impl FnMut(&mut WakeBatch)) {
     let mut batch = WakeBatch::new();
-    let mut first_panic = None;
+    let mut panics = Panics::default();
     loop {
         fill(&mut batch);
         if batch.is_empty() {
             break;
         }
-        batch.wake_and_keep(&mut first_panic);
+        batch.wake_and_keep(&mut panics);
     }
-    if let Some(panic) = first_panic {
-        resume_unwind(panic);
-    }
+    panics.resume();
 }
 
-/// Keeps the first panic; a later one is dropped, and if even that panics, it is left alone rather than break the
-/// round.
-fn keep_first(first: &mut Option<Panic>, panic: Panic) {
-    match first {
-        None => *first = Some(panic),
-        Some(_) => {
-            if let Err(stubborn) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-                std::mem::forget(stubborn);
-            }
+/// The panics of foreign code that must not keep others from their turn: the first is kept, and goes on at last.
+#[derive(Default)]
+pub(crate) struct Panics {
+    first: Option<Panic>,
+}
+
+impl Panics {
+    /// Calls `f`. A later panic than the first is dropped, and if even that panics, it is left alone.
+    #[inline]
+    pub(crate) fn guard(&mut self, f: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
+            self.keep(panic);
+        }
+    }
+
+    /// Lets the first panic go on; during an unwinding it ends here, as a second one would abort the process.
+    #[inline]
+    pub(crate) fn resume(self) {
+        if let Some(panic) = self.first
+            && !thread::panicking()
+        {
+            resume_unwind(panic);
+        }
+    }
+
+    #[cold]
+    fn keep(&mut self, panic: Panic) {
+        if self.first.is_none() {
+            self.first = Some(panic);
+        } else if let Err(stubborn) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            mem::forget(stubborn);
         }
     }
 }

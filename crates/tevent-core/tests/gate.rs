@@ -1,6 +1,8 @@
 //! The gate alone, without futures: what it returns to be done after the borrow.
 
 use std::{
+    cell::RefCell,
+    collections::VecDeque,
     panic::Location,
     sync::{
         Arc,
@@ -151,4 +153,46 @@ fn q14_a_closed_gate_dismisses_in_bounded_batches_and_refuses() {
     let late = join(&mut gate);
     assert_eq!((gate.len(), gate.poll(late, &waker)), (1, Turn::Closed));
     assert_eq!(gate.try_hold(Location::caller()), Err(Refusal::Closed));
+}
+
+/// Wakers that let go at once: each wake gives the turn to the next.
+#[test]
+fn b56_a_chain_of_wakers_that_let_go_at_once_needs_no_stack() {
+    const LONG: usize = if cfg!(miri) { 100 } else { 100_000 };
+    thread_local! {
+        static GATE: RefCell<Gate> = RefCell::new(Gate::new());
+        static LINE: RefCell<VecDeque<Place>> = const { RefCell::new(VecDeque::new()) };
+    }
+    struct LetGo;
+    impl Wake for LetGo {
+        fn wake(self: Arc<Self>) {
+            let first = LINE.with_borrow_mut(VecDeque::pop_front);
+            let_go(first.expect("one wake per place"));
+        }
+    }
+    fn let_go(place: Place) {
+        let after = GATE.with_borrow_mut(|gate| gate.leave(place));
+        after.carry_out(|grant| GATE.with_borrow_mut(|gate| gate.settle(grant)));
+    }
+    let chain = || {
+        let holder = GATE
+            .with_borrow_mut(|gate| gate.try_hold(Location::caller()))
+            .expect("empty");
+        for _ in 0..LONG {
+            let place = GATE.with_borrow_mut(|gate| {
+                let place = gate.join(Location::caller());
+                let waker = Waker::from(Arc::new(LetGo));
+                assert_eq!(gate.register(place, waker).0, Turn::Waiting);
+                place
+            });
+            LINE.with_borrow_mut(|line| line.push_back(place));
+        }
+        let_go(holder);
+        assert!(GATE.with_borrow(Gate::is_empty));
+        assert!(LINE.with_borrow(VecDeque::is_empty));
+    };
+    let small = std::thread::Builder::new()
+        .stack_size(128 * 1024)
+        .spawn(chain);
+    small.expect("a thread").join().expect("no panic");
 }

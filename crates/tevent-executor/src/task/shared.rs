@@ -10,6 +10,7 @@ use tevent_core::sync::Arc;
 
 use super::header::Header;
 use super::joint::Joint;
+use super::life::Life;
 use super::live::LiveTable;
 use super::remote::RemoteStack;
 use super::task_ref::TaskRef;
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     remote: RemoteStack,
     doorbell: Arc<Doorbell>,
     local: Local,
+    life: Life,
 }
 
 /// What only the owner's thread touches. Every borrow ends within one line: no code of the user's runs in between.
@@ -69,9 +71,16 @@ pub(crate) fn enter<R>(owner: &Owner, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.life.end();
+    }
+}
+
 impl Shared {
     /// A wake from another thread, or from outside the run. `task` is the pointer to `header`.
     pub(super) fn wake_remote(&self, header: &Header, task: NonNull<Header>) {
+        self.life.touch();
         if !header.begin_remote_wake() {
             return;
         }
@@ -128,6 +137,7 @@ impl Owner {
             remote: RemoteStack::new(),
             doorbell,
             local,
+            life: Life::new(),
         };
         Self {
             shared: Arc::new(shared),
