@@ -42,6 +42,7 @@
 //! This crate only re-exports; the code lives in the crates `tevent-context`, `tevent-executor`, `tevent-queue` and
 //! `tevent-net`.
 #![forbid(unsafe_code)]
+#![cfg_attr(doctest, doc = include_str!("../../../README.md"))]
 
 pub use tevent_context::{
     Builder, Cancel, Context, Elapsed, Handle, NoContext, Outcome, Sleep, Task, TaskError, Timeout,

@@ -36,8 +36,7 @@ impl TcpStream {
     ///
     /// # Errors
     /// Those of the last address that was tried (kind `ConnectionRefused`, `TimedOut`, ...); of resolving the name;
-    /// kind
-    /// `Other` if no context runs on this thread or it has ended.
+    /// kind `Other` if no context runs on this thread or it has ended.
     ///
     /// # Cancel safety
     /// Dropping the future gives the connection up.

@@ -44,8 +44,8 @@ enum Piece {
 }
 
 impl Batch {
-    /// Takes from the front of the line as much as the bounds allow.
-    pub(super) fn gather(&mut self, state: &mut State, bounds: Bounds) {
+    /// Takes from the front of the line as much as the bounds allow, and returns how many bytes that are.
+    pub(super) fn gather(&mut self, state: &mut State, bounds: Bounds) -> usize {
         let (mut room, mut records) = (bounds.bytes, bounds.records);
         let mut next = state.line.front();
         while let Some(place) = next
@@ -58,6 +58,7 @@ impl Batch {
             next = state.line.next(place);
         }
         state.lent = true;
+        bounds.bytes - room
     }
 
     /// Offers the batch to the stream. No borrow is held meanwhile: the stream is foreign code.
@@ -95,9 +96,11 @@ impl Batch {
             return 0;
         };
         let (start, rest) = (node.taken, node.rest());
-        let end = start + rest.min(room);
         if rest == 0 {
-        } else if rest <= COPY_MAX {
+            return 0;
+        }
+        let end = start + rest.min(room);
+        if rest <= COPY_MAX {
             self.copy(&node.body.bytes()[start..end]);
         } else {
             self.pieces.push(Piece::Lent {

@@ -23,7 +23,7 @@ pub enum WriteError {
         /// Bytes that the stream has taken before.
         sent: u64,
     },
-    /// The writer's task is gone: its context was dropped, or the stream panicked.
+    /// The writer's task is gone: its context was dropped or had ended before, or the stream panicked.
     Ended {
         /// Bytes that the stream has taken before.
         sent: u64,

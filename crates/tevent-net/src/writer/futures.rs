@@ -11,6 +11,7 @@ use tevent_core::line::Place;
 
 use super::WriteError;
 use super::shared::Shared;
+use super::state::Refusal;
 
 /// Waits until the stream has taken one record: the future of [`QueuedWriter::write`](super::QueuedWriter::write).
 ///
@@ -71,6 +72,13 @@ impl Waiter {
         Self {
             state: WaiterState::Done(result),
         }
+    }
+
+    /// Drops a record that the error does not carry: foreign code, so not where it was refused.
+    #[cold]
+    pub(super) fn refused((error, record): Refusal) -> Self {
+        drop(record);
+        Self::done(Err(error))
     }
 
     #[inline]

@@ -26,6 +26,7 @@ mod builder;
 mod error;
 mod futures;
 mod node;
+mod panics;
 mod shared;
 mod state;
 mod stats;
@@ -106,7 +107,7 @@ impl QueuedWriter {
         let record = record.into();
         Write(match self.shared.hand_over(|state| state.write(record)) {
             Ok(place) => Waiter::at(&self.shared, place),
-            Err(error) => Waiter::done(Err(error)),
+            Err(refusal) => Waiter::refused(refusal),
         })
     }
 
@@ -193,7 +194,7 @@ impl QueuedWriter {
         Send(match self.shared.hand_over(|state| state.send(record)) {
             Ok(Some(place)) => Waiter::at(&self.shared, place),
             Ok(None) => Waiter::done(Ok(())),
-            Err(error) => Waiter::done(Err(error)),
+            Err(refusal) => Waiter::refused(refusal),
         })
     }
 

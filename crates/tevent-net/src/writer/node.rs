@@ -10,7 +10,7 @@
 //!   1 join       a write, a flush, a close: its future waits for its end
 //!   2 join       a send over the limit: its future waits for acceptance
 //!   3 accept     it fits under the limit: nobody waits for it any more
-//!   4 abandon    its future is dropped after the stream has begun to take it
+//!   4 abandon    its future is dropped after the stream has begun to take it, or learns of the end before arrow 7
 //!   5 withdraw   its future is dropped before
 //!   6 finish     the stream has taken all of it
 //!   7 fail       the stream has ended before

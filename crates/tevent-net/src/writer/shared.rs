@@ -10,6 +10,7 @@ use tevent_core::line::Place;
 use tevent_core::wake::wake_in_batches;
 
 use super::WriteError;
+use super::panics::Panics;
 use super::state::{Finished, Found, State};
 
 pub(super) struct Shared {
@@ -66,19 +67,27 @@ impl Shared {
         }
     }
 
-    /// Gives up the place of a future. Its record may have been what the task waits with: for a stream that is not
-    /// ready, while now there is a flush or a close to do. And it may have stood before others that can be accepted.
+    /// Gives up the place of a future. It may have been what the task waits with, for a stream that is not ready, while
+    /// what is first now needs something else. And it may have stood before others that can be accepted.
+    ///
+    /// # Panics
+    /// What it leaves behind is foreign, and dropped last: the first panic goes on when all the rest is done.
     pub(super) fn leave(&self, place: Place) {
-        let (left, rings) = self.with(|state| {
-            let left = state.leave(place);
-            let is_withdrawn = left.0.is_some();
-            (left, is_withdrawn && state.has_nothing_to_write())
+        let (was_first, (node, waker)) = self.with(|state| {
+            let was_first = state.line.front() == Some(place);
+            (was_first, state.leave(place))
         });
-        drop(left);
-        if rings {
+        if was_first && node.is_some() {
             self.bell.ring();
         }
-        self.accept();
+        let mut panics = Panics::default();
+        panics.guard(|| self.accept());
+        panics.guard(|| drop(waker));
+        if let Some(node) = node {
+            panics.guard(|| drop(node.waker));
+            panics.guard(|| drop(node.body));
+        }
+        panics.resume();
     }
 
     /// Closes without waiting for it.
@@ -87,24 +96,25 @@ impl Shared {
     }
 
     /// Takes away what is over and wakes who waited for it, then who can be accepted in its place.
+    ///
+    /// A panic of foreign code ends here: the writer goes on for the others.
     pub(super) fn settle(&self, finished: &mut Finished) {
         self.with(|state| state.finish(finished));
+        let mut panics = Panics::default();
         if !finished.wakers.is_empty() {
-            let mut wakers = finished.wakers.drain(..);
-            wake_in_batches(|batch| {
-                while !batch.is_full()
-                    && let Some(waker) = wakers.next()
-                {
-                    let refused = batch.push(waker);
-                    debug_assert!(refused.is_ok(), "the batch had room");
-                }
-            });
+            panics.guard(|| wake(&mut finished.wakers));
         }
-        finished.records.clear();
-        self.accept();
+        panics.drop_all(&mut finished.records);
+        if self.with(|state| state.can_accept()) {
+            panics.guard(|| self.accept());
+        }
+        panics.discard();
     }
 
     /// Ends it all, if that has not been done, and wakes everybody who waits, in order.
+    ///
+    /// # Panics
+    /// The first panic of foreign code goes on when all is done.
     pub(super) fn end(&self, end: impl FnOnce(u64) -> Result<(), WriteError>) {
         let is_first = self.with(|state| {
             let is_first = state.end().is_none();
@@ -113,14 +123,15 @@ impl Shared {
             }
             is_first
         });
+        let mut panics = Panics::default();
         if is_first {
             let mut records = Vec::new();
-            wake_in_batches(|batch| {
-                self.with(|state| state.dismiss(batch, &mut records));
-                records.clear();
-            });
+            let dismiss = |batch: &mut _| self.with(|state| state.dismiss(batch, &mut records));
+            panics.guard(|| wake_in_batches(dismiss));
+            panics.drop_all(&mut records);
         }
         self.bell.silence();
+        panics.resume();
     }
 
     /// Makes the waker of the writer's task known.
@@ -138,6 +149,18 @@ impl Shared {
             wake_in_batches(|batch| self.with(|state| state.accept(batch)));
         }
     }
+}
+
+fn wake(wakers: &mut Vec<Waker>) {
+    let mut wakers = wakers.drain(..);
+    wake_in_batches(|batch| {
+        while !batch.is_full()
+            && let Some(waker) = wakers.next()
+        {
+            let refused = batch.push(waker);
+            debug_assert!(refused.is_ok(), "the batch had room");
+        }
+    });
 }
 
 impl Bell {

@@ -49,6 +49,8 @@ pub(super) enum Step {
     Write,
     Flush,
     Close,
+    /// The first is over: take it away.
+    Settle,
     /// Wait for more.
     Idle,
 }
@@ -60,6 +62,9 @@ pub(super) enum Found {
     /// Its waker is not known: clone it outside the borrow, then [`register`](State::register) it.
     WakerNeeded,
 }
+
+/// Why a record was refused, and the record, if the error does not carry it.
+pub(super) type Refusal = (WriteError, Option<Bytes>);
 
 /// What is over and has to be woken or dropped after the borrow has ended.
 #[derive(Default)]
@@ -87,7 +92,7 @@ impl State {
 
     /// Takes the last place for a record whose future waits until the stream has taken it (arrow 1).
     #[inline]
-    pub(super) fn write(&mut self, record: Bytes) -> Result<Place, WriteError> {
+    pub(super) fn write(&mut self, record: Bytes) -> Result<Place, Refusal> {
         if !self.is_open() {
             return Err(self.refuse(record));
         }
@@ -96,7 +101,7 @@ impl State {
     }
 
     /// Takes the last place for a record: accepted at once (`None`, arrow 3), or queued (arrow 2).
-    pub(super) fn send(&mut self, record: Bytes) -> Result<Option<Place>, WriteError> {
+    pub(super) fn send(&mut self, record: Bytes) -> Result<Option<Place>, Refusal> {
         if !self.is_open() {
             return Err(self.refuse(record));
         }
@@ -185,15 +190,20 @@ impl State {
         self.stats
     }
 
-    /// What became of the node of a future (and arrow 8).
+    /// What became of the node of a future (and arrows 4 and 8).
     #[inline]
     pub(super) fn poll(&mut self, place: Place, waker: &Waker) -> Found {
-        match self.line.get(place) {
+        match self.line.get_mut(place) {
             None => Found::Done(Ok(())),
             Some(node) => match node.stage {
                 Stage::Accepted => Found::Done(Ok(())),
                 Stage::Failed => {
                     self.line.leave(place);
+                    Found::Done(self.result())
+                }
+                // It is polled before its turn to be dismissed has come.
+                Stage::Waiting | Stage::Queued if self.end.is_some() => {
+                    node.stage = Stage::Accepted;
                     Found::Done(self.result())
                 }
                 Stage::Waiting | Stage::Queued if node.is_known(waker) => Found::Waiting,
@@ -212,12 +222,6 @@ impl State {
             }
             found => (found, Some(waker)),
         }
-    }
-
-    /// Whether the first in the line is nothing that the stream could be asked to take.
-    pub(super) fn has_nothing_to_write(&self) -> bool {
-        let front = self.line.front().and_then(|place| self.line.get(place));
-        front.is_none_or(|node| node.rest() == 0)
     }
 
     /// The future of a node is dropped (arrows 4, 5, 8). Hands out what it leaves behind.
@@ -252,11 +256,11 @@ impl State {
         self.next_acceptable().is_some()
     }
 
-    /// The stream has taken `count` bytes of what was lent to it.
+    /// The stream has taken `count` bytes, not more than were lent to it.
     pub(super) fn take(&mut self, count: usize) {
         self.stats.bytes += count as u64;
         self.stats.batches += 1;
-        self.stats.queued_bytes = self.stats.queued_bytes.saturating_sub(count);
+        self.stats.queued_bytes -= count;
         self.dirty |= count > 0;
         let (mut left, mut next) = (count, self.line.front());
         while left > 0
@@ -289,10 +293,12 @@ impl State {
         }
     }
 
-    /// What to do next, with all that is over [taken away](Self::finish).
+    /// What to do next. The foreign code that runs after [`finish`](Self::finish) may hand over what is over at once,
+    /// such as an empty record: the stream is not asked for that.
     pub(super) fn next_step(&self) -> Step {
         let front = self.line.front().and_then(|place| self.line.get(place));
         match front.map(|node| &node.body) {
+            _ if front.is_some_and(|node| node.is_over(self.dirty)) => Step::Settle,
             Some(Body::Record(_) | Body::Chunk { .. } | Body::Lent) => Step::Write,
             Some(Body::Flush) => Step::Flush,
             None | Some(Body::Close) if self.dirty => Step::Flush,
@@ -331,10 +337,10 @@ impl State {
 
     /// Why a record may not join the line.
     #[cold]
-    fn refuse(&self, record: Bytes) -> WriteError {
+    fn refuse(&self, record: Bytes) -> Refusal {
         match &self.end {
-            Some(Err(error)) => error.clone(),
-            _ => WriteError::Closed(record),
+            Some(Err(error)) => (error.clone(), Some(record)),
+            _ => (WriteError::Closed(record), None),
         }
     }
 
@@ -407,7 +413,8 @@ impl State {
         if let Some(queued) = node.queued {
             self.queued.leave(queued);
         }
-        if let Body::Record(record) = &node.body {
+        // The end has set the counts to zero, before its last node is dismissed.
+        if let (Body::Record(record), None) = (&node.body, &self.end) {
             self.stats.queued_bytes -= record.len();
             self.stats.queued_records -= 1;
         }

@@ -1,12 +1,10 @@
 //! The writer's own task: one loop that drives the stream.
 
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::thread;
 
 use futures::io::AsyncWrite;
 
@@ -15,8 +13,8 @@ use super::batch::{Batch, Bounds};
 use super::shared::Shared;
 use super::state::{Finished, State, Step};
 
-/// Batches in one poll: after so many, others have their turn, however much the stream takes.
-const BATCHES_PER_POLL: u32 = 4;
+/// Rounds in one poll: after so many, others have their turn, however much the stream takes.
+const ROUNDS_PER_POLL: u32 = 4;
 
 /// The task of one writer: owns the stream. Dropping it before it has ended fails everybody who waits.
 pub(super) struct Driver<S> {
@@ -40,18 +38,19 @@ impl<S: AsyncWrite + Unpin> Driver<S> {
 
     /// Ready when the stream is closed, or has failed.
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut batches = 0;
+        let mut rounds = 0;
         loop {
             self.shared.settle(&mut self.finished);
             match self.shared.with(|state| state.next_step()) {
-                Step::Write if batches == BATCHES_PER_POLL => {
+                Step::Write | Step::Settle if rounds == ROUNDS_PER_POLL => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
                 Step::Write => {
                     ready!(self.write_batch(cx))?;
-                    batches += 1;
+                    rounds += 1;
                 }
+                Step::Settle => rounds += 1,
                 Step::Flush => ready!(self.flush(cx))?,
                 Step::Close => return Pin::new(&mut self.stream).poll_close(cx),
                 Step::Idle => {
@@ -64,11 +63,13 @@ impl<S: AsyncWrite + Unpin> Driver<S> {
 
     fn write_batch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { batch, shared, .. } = self;
-        shared.with(|state| batch.gather(state, self.bounds));
+        let offered = shared.with(|state| batch.gather(state, self.bounds));
         let written = batch.poll_write(Pin::new(&mut self.stream), cx);
         shared.with(|state| batch.give_back(state));
         match ready!(written)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            // Nobody knows what has become of the records: none may end well.
+            count if count > offered => Poll::Ready(Err(took_more_than_offered())),
             count => {
                 shared.with(|state| state.take(count));
                 Poll::Ready(Ok(()))
@@ -105,11 +106,12 @@ impl<S: AsyncWrite + Unpin> Future for Driver<S> {
 
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
-        let end = || self.shared.end(|sent| Err(WriteError::Ended { sent }));
-        if !thread::panicking() {
-            return end();
-        }
-        // A second panic would abort the process; the first one is the one to be seen.
-        let _ = panic::catch_unwind(AssertUnwindSafe(end));
+        self.shared.end(|sent| Err(WriteError::Ended { sent }));
     }
+}
+
+#[cold]
+fn took_more_than_offered() -> io::Error {
+    let message = "the stream says that it took more bytes than it was offered";
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }

@@ -1,0 +1,61 @@
+//! Foreign code that may panic, one call after another: none keeps the next from being made.
+//!
+//! Wakers and the destructors of records belong to different people. A panic of one is caught, so that the others get
+//! theirs, and goes on after the last, or ends here: the panic hook has reported it.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
+/// The first panic of a round of foreign calls.
+#[derive(Default)]
+#[must_use = "resume the panic or discard it"]
+pub(super) struct Panics {
+    first: Option<Box<dyn Any + Send>>,
+}
+
+impl Panics {
+    /// Makes one call; a panic is kept if it is the first.
+    pub(super) fn guard(&mut self, act: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
+            match self.first {
+                None => self.first = Some(panic),
+                Some(_) => discard(panic),
+            }
+        }
+    }
+
+    /// Drops all, in order; one that panics does not keep the others from being dropped.
+    pub(super) fn drop_all<T>(&mut self, things: &mut Vec<T>) {
+        let mut things = things.drain(..);
+        while things.len() > 0 {
+            self.guard(|| things.by_ref().for_each(drop));
+        }
+    }
+
+    /// Lets the first panic go on, now that the round is over.
+    ///
+    /// While the thread panics already, the panic ends here: a second one would abort the process, and the first one is
+    /// the one to be seen.
+    pub(super) fn resume(self) {
+        match self.first {
+            Some(panic) if thread::panicking() => discard(panic),
+            Some(panic) => resume_unwind(panic),
+            None => {}
+        }
+    }
+
+    /// Lets the first panic end here.
+    pub(super) fn discard(self) {
+        self.first.into_iter().for_each(discard);
+    }
+}
+
+/// Drops what a panic has thrown; if even that panics, what is thrown then is left alone.
+#[cold]
+fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(stubborn) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        mem::forget(stubborn);
+    }
+}
