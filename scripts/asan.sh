@@ -20,4 +20,4 @@ export RUSTFLAGS="-Zsanitizer=address ${RUSTFLAGS:-}"
 export ASAN_OPTIONS="detect_stack_use_after_return=1:${ASAN_OPTIONS:-}"
 # A test runs the example's own program, which `--tests` alone would not build.
 [ "${packages[*]}" = --workspace ] && cargo +nightly build --workspace --examples --target "$(host)"
-cargo +nightly test "${packages[@]}" --target "$(host)" "${targets[@]}" "$@"
+cargo +nightly test --no-fail-fast "${packages[@]}" --target "$(host)" "${targets[@]}" "$@"

@@ -21,4 +21,4 @@ target_dir tsan
 export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}"
 # A test runs the example's own program, which `--tests` alone would not build.
 [ "${packages[*]}" = --workspace ] && cargo +nightly build --workspace --examples -Zbuild-std --target "$(host)"
-cargo +nightly test "${packages[@]}" -Zbuild-std --target "$(host)" "${targets[@]}" "$@"
+cargo +nightly test --no-fail-fast "${packages[@]}" -Zbuild-std --target "$(host)" "${targets[@]}" "$@"

@@ -226,8 +226,8 @@ impl Gate {
         }
     }
 
-    /// The wake is over: decides what had to wait for it, and puts the waker back to its place, where it serves the next
-    /// time. In this order: an entry that is granted anew has just been woken, and has no waker to be woken again.
+    /// The wake is over: decides what had to wait for it, and puts the waker back to its place, where it serves the
+    /// next time. In this order: an entry that is granted anew has just been woken, and has no waker to be woken again.
     #[inline]
     pub fn settle(&mut self, Grant { place, waker }: Grant) -> After {
         self.waking = false;
