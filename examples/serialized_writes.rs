@@ -9,12 +9,17 @@
 //! - `input` finds the files and reads them in parts; `outbox` makes records of them (`frame`, `digest`, `sabotage`);
 //! - `road` is what this example is about: how many tasks share one connection;
 //! - `splitter` finds the records in the stream of bytes (`window`), also in a damaged one; `ledger` defines and counts
-//!   what is torn, lost and out of order (`tally`).
+//!   what is torn, lost and out of order (`arrivals`, `tally`);
+//! - `descriptors` and `patience` see to it that the job neither fails half-way nor waits for ever.
 //!
 //! `cargo run --release --example serialized_writes -- --help` says how to use it.
 
+#[path = "serialized_writes/arrivals.rs"]
+mod arrivals;
 #[path = "serialized_writes/cli.rs"]
 mod cli;
+#[path = "serialized_writes/descriptors.rs"]
+mod descriptors;
 #[path = "serialized_writes/digest.rs"]
 mod digest;
 #[path = "serialized_writes/failure.rs"]
@@ -27,6 +32,8 @@ mod input;
 mod ledger;
 #[path = "serialized_writes/outbox.rs"]
 mod outbox;
+#[path = "serialized_writes/patience.rs"]
+mod patience;
 #[path = "serialized_writes/receiver.rs"]
 mod receiver;
 #[path = "serialized_writes/report.rs"]
@@ -55,12 +62,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use cli::Options;
 use failure::Failure;
 use input::Input;
+use patience::Patience;
 use sender::Delivery;
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let done = match &options.listen {
-        Some(address) => listen(address),
+        Some(address) => listen(address, options.patience()),
         None => send(&options),
     };
     match done {
@@ -80,6 +88,9 @@ fn send(options: &Options) -> Result<bool, Failure> {
         [] => input::collect_sources()?,
         _ => input::collect(&options.paths)?,
     };
+    let files = inputs.len() as u64;
+    descriptors::reserve(files.min(options.senders.into()))?;
+    sabotage::check(options.sabotage, files)?;
     let delivery = match &options.to {
         Some(address) => deliver(address.clone(), inputs, options)?,
         None => {
@@ -110,16 +121,13 @@ fn progress_bar(bytes: u64) -> ProgressBar {
 }
 
 /// Receives one connection, and says whether all of it came as it should.
-fn listen(address: &str) -> Result<bool, Failure> {
-    let receipt = receiver::receive_one(address, |address| eprintln!("listening on {address}"))?;
+fn listen(address: &str, patience: Patience) -> Result<bool, Failure> {
+    let listening = |address| eprintln!("listening on {address}");
+    let receipt = receiver::receive_one(address, patience, listening)?;
     print(&report::of_receipt(&receipt))?;
     match receipt.error {
         None => Ok(receipt.tally.is_clean()),
-        Some(error) => Err(Failure::connection(
-            receipt.peer,
-            "the sender went away",
-            error,
-        )),
+        Some(error) => Err(Failure::peer(receipt.peer, "the sender", &error)),
     }
 }
 

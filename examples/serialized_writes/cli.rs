@@ -1,10 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum, value_parser};
 
 use super::frame::{MAX_BODY, MAX_SENDERS};
+use super::patience::Patience;
 use super::sabotage::Fault;
 
 const ABOUT: &str = "Many tasks write whole records through one socket, one after another";
@@ -32,9 +34,10 @@ OUTPUT:
     out of order  records that came later than one that their task sent after them
 
 EXIT STATUS:
-  0  nothing torn, nothing lost, nothing out of order
-  1  something was, or the connection failed
-  2  a path cannot be read, or changed while it was sent; or the command line is wrong
+  0  nothing torn, nothing lost, nothing out of order, and all that was sent was counted
+  1  otherwise, or the connection failed
+  2  a path cannot be read, or changed while it was sent; or the command line is wrong, or
+     asks for more open files than the system allows
 
 TRY:
   serialized_writes                   the sources of this project, in turns of a queue
@@ -49,7 +52,8 @@ TRY:
 
 MEMORY:
   --senders times --record-bytes, a few records on the receiver's side, and the names of the
-  files. At most --senders files are open at a time.
+  files. At most --senders files are open at a time; if the system's soft limit of open files is
+lower than that takes, it is raised.
 
 Nothing is encrypted, and nobody is asked who he is: use --to and --listen on networks that
 you trust.";
@@ -90,9 +94,24 @@ pub(crate) struct Options {
         conflicts_with_all = ["paths", "via", "senders", "record_bytes", "to", "sabotage"])]
     pub(crate) listen: Option<String>,
 
+    /// With --to or --listen: seconds without a byte after which the other side is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 30,
+        value_parser = value_parser!(u32).range(1..=86_400))]
+    pub(crate) patience: u32,
+
     /// Do one thing wrong on purpose, to see it counted
     #[arg(long, value_enum, value_name = "FAULT", hide = true)]
     pub(crate) sabotage: Option<Fault>,
+}
+
+impl Options {
+    /// How long to wait for the other side: without a limit if it is in this process.
+    pub(crate) fn patience(&self) -> Patience {
+        match (&self.to, &self.listen) {
+            (None, None) => Patience::unlimited(),
+            _ => Patience::limited(Duration::from_secs(self.patience.into())),
+        }
+    }
 }
 
 /// How the tasks share the connection.
@@ -151,6 +170,7 @@ mod tests {
             &["--record-bytes", "0"],
             &["--record-bytes", "16777217"],
             &["--via", "pigeon"],
+            &["--patience", "0"],
             &["--to", "7000"],
             &["--to", ":7000"],
             &["--to", "localhost:70000"],
@@ -162,7 +182,7 @@ mod tests {
         }
         for good in [
             &["--senders", "4096", "--record-bytes", "16777216"][..],
-            &["--listen", "[::1]:0"],
+            &["--listen", "[::1]:0", "--patience", "1"],
             &["--to", "localhost:7000", "path"],
         ] {
             assert!(parse(good).is_ok(), "{good:?}");

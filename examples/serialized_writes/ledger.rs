@@ -11,14 +11,14 @@
 //! - **out of order**: the record came whole, but after one of the same sender with a higher number, or once more.
 //! - fine: whole, and after all those of its sender with lower numbers that came.
 //!
-//! A file is compared by its digest only if all its records came whole and in order. If the digests differ then, it
-//! counts as one torn record. A record that contradicts the protocol (a sender beyond those announced, say) counts as
-//! torn too.
+//! A file is compared by its digest only if all its records came whole and in order. If the digests differ then, or the
+//! file has no end, it counts as one torn record. A record that contradicts the protocol counts as torn too: one of a
+//! sender that was not announced, one after its sender's last, a second last one, a first one that announces nobody.
 //!
-//! Records are counted, not listed, so that the ledger stays small whatever comes: a few words for each sender.
+//! Records are counted, not listed, so that the ledger stays small whatever comes: `arrivals.rs` bounds what is kept of
+//! each sender, at about 2 KiB.
 
-use std::cmp::Ordering;
-
+use super::arrivals::{Arrival, Arrivals};
 use super::digest::{Digest, Seal};
 use super::frame::{Header, Kind, Label, MAX_SENDERS, u32_at, u64_at};
 use super::splitter::Found;
@@ -37,12 +37,9 @@ pub(crate) struct Ledger {
 /// All that is known about one sender.
 #[derive(Default)]
 struct Sender {
-    /// One more than the highest number that came.
-    next: u64,
-    /// Headers that came.
-    came: u64,
-    /// How many there are, once the last one came.
-    total: Option<u64>,
+    arrivals: Arrivals,
+    /// The last record came: it has the highest number.
+    ended: bool,
     file: Option<OpenFile>,
 }
 
@@ -70,19 +67,19 @@ impl Ledger {
 
     /// The counts, once the connection has ended.
     pub(crate) fn close(mut self) -> Tally {
-        let missing = match &self.senders {
-            Some(senders) => senders
-                .iter()
-                .map(Sender::missing)
-                .fold(0, u64::saturating_add),
-            None => 1,
-        };
-        self.tally.lost = u64::saturating_sub(missing, self.stretches);
+        let senders = self.senders.as_deref().unwrap_or_default();
+        let open = senders.iter().filter(|sender| sender.has_intact_file());
+        self.tally.torn += open.count() as u64;
+        let missing = senders.iter().map(Sender::missing);
+        let first = u64::from(self.senders.is_none());
+        self.tally.lost = missing
+            .fold(first, u64::saturating_add)
+            .saturating_sub(self.stretches);
         self.tally
     }
 
     fn start(&mut self, body: &[u8]) {
-        let count = u32_at(body, 0).filter(|count| *count <= MAX_SENDERS);
+        let count = u32_at(body, 0).filter(|count| (1..=MAX_SENDERS).contains(count));
         match (count, &self.senders) {
             (Some(count), None) => {
                 self.senders = Some((0..count).map(|_| Sender::default()).collect())
@@ -101,9 +98,10 @@ impl Ledger {
             self.tally.bytes += body.len() as u64;
         }
         match sender.arrive(header.label) {
-            Ordering::Less => self.tally.out_of_order += 1,
-            Ordering::Equal => sender.read(header.label, body, true, &mut self.tally),
-            Ordering::Greater => sender.read(header.label, body, false, &mut self.tally),
+            None => self.tally.torn += 1,
+            Some(Arrival::Late | Arrival::Again) => self.tally.out_of_order += 1,
+            Some(Arrival::Due) => sender.read(header.label, body, true, &mut self.tally),
+            Some(Arrival::Early) => sender.read(header.label, body, false, &mut self.tally),
         }
     }
 
@@ -112,7 +110,7 @@ impl Ledger {
         let Some(sender) = sender(&mut self.senders, header.label) else {
             return;
         };
-        if sender.arrive(header.label).is_ge() {
+        if let Some(Arrival::Due | Arrival::Early) = sender.arrive(header.label) {
             sender.skip(header.label);
         }
     }
@@ -127,23 +125,29 @@ fn sender(senders: &mut Option<Vec<Sender>>, label: Label) -> Option<&mut Sender
 }
 
 impl Sender {
-    /// Writes down that a header came, and how its number compares with the one that was due.
-    fn arrive(&mut self, label: Label) -> Ordering {
-        let after = label.sequence + 1; // `sender` lets no record through whose number has none after it
-        let arrival = label.sequence.cmp(&self.next);
-        self.came += 1;
-        self.next = self.next.max(after);
-        if label.kind == Kind::SenderEnd {
-            self.total = Some(after);
+    /// Writes down that a header came; `None` if none can come at this place.
+    fn arrive(&mut self, label: Label) -> Option<Arrival> {
+        if self.ended && label.sequence >= self.arrivals.next() {
+            return None;
         }
-        arrival
+        let arrival = self.arrivals.add(label.sequence);
+        match (label.kind, arrival) {
+            // It says that it is the last one, but one with a higher number came.
+            (Kind::SenderEnd, Arrival::Late) => return None,
+            (Kind::SenderEnd, Arrival::Due | Arrival::Early) => self.ended = true,
+            _ => {}
+        }
+        Some(arrival)
     }
 
     /// Numbers of which no header came. Without the last record at least that one is missing.
     fn missing(&self) -> u64 {
-        let least = self.next.saturating_add(1);
-        let total = self.total.unwrap_or(least).max(self.next);
-        total.saturating_sub(self.came)
+        self.arrivals.missing() + u64::from(!self.ended)
+    }
+
+    /// Whether a file is open of which nothing is missing but its end.
+    fn has_intact_file(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.intact)
     }
 
     /// Reads a whole record that is not late.
@@ -262,7 +266,6 @@ mod tests {
         let good = tally(&good());
         assert!(good.is_clean(), "{good}");
         assert_eq!((good.records, good.bytes, good.files), (6, 6, 2));
-        assert!(tally(&[start(0)]).is_clean());
     }
 
     #[test]
@@ -340,12 +343,36 @@ mod tests {
             of(0, 1, Kind::SenderEnd, 0, &1_u64.to_le_bytes()),
         ];
         assert_eq!(faults(&end), (1, 0, 0));
+        // The connection breaks off inside the file: the sender's end is lost besides.
+        assert_eq!(faults(&good()[..5]), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_record_that_comes_twice_does_not_make_up_for_a_missing_one() {
+        for at in 2..good().len() {
+            let mut stream = good();
+            stream[at] = stream[1].clone();
+            assert_eq!(faults(&stream), (0, 1, 1), "instead of record {at}");
+        }
+    }
+
+    #[test]
+    fn nothing_comes_after_the_last_record_of_a_sender() {
+        let end = |number: u64| of(0, number, Kind::SenderEnd, 0, &number.to_le_bytes());
+        for after in [of(0, 6, Kind::Data, 2, b"gh"), end(6), end(7)] {
+            assert_eq!(faults(&[good(), vec![after]].concat()), (1, 0, 0));
+        }
+        let mut early = good();
+        early[5] = end(4); // The numbers before it came, and one comes after it.
+        assert_eq!(faults(&early), (2, 0, 0));
+        early.swap(5, 6); // The last one comes first, and is right.
+        assert_eq!(faults(&early), (1, 0, 0));
     }
 
     #[test]
     fn a_connection_without_its_end_has_lost_something() {
         assert_eq!(faults(&[]), (0, 1, 0));
-        assert_eq!(faults(&good()[..5]), (0, 1, 0));
+        assert_eq!(faults(&good()[..4]), (0, 1, 0));
         assert_eq!(faults(&[start(64)]), (0, 64, 0));
         let mut cut = good();
         cut[5].truncate(60);
@@ -363,6 +390,7 @@ mod tests {
         assert_eq!(with(start(1)), (1, 0, 0));
         assert_eq!(with(of(0, 6, Kind::Answer, 0, b"")), (1, 0, 0));
         assert_eq!(faults(&[start(MAX_SENDERS + 1)]), (1, 1, 0));
+        assert_eq!(faults(&[start(0)]), (1, 1, 0));
         assert_eq!(with(of(0, u64::MAX, Kind::Data, 0, b"")), (1, 0, 0));
         let last = |sender| of(sender, u64::MAX - 1, Kind::Data, 0, b"x");
         let (torn, lost, late) = faults(&[start(2), last(0), last(1), last(1)]);

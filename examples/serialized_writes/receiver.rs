@@ -13,6 +13,7 @@ use tevent::net::{TcpListener, TcpStream};
 use super::failure::Failure;
 use super::frame::{Kind, Label, record};
 use super::ledger::Ledger;
+use super::patience::Patience;
 use super::splitter::Splitter;
 use super::tally::Tally;
 
@@ -44,7 +45,7 @@ impl Local {
         let thread = thread::Builder::new()
             .name("receiver".to_owned())
             .spawn(move || {
-                receive_one(HERE, |address| {
+                receive_one(HERE, Patience::unlimited(), |address| {
                     // Whoever asked waits for it.
                     let _ = told.send(address);
                 })
@@ -78,12 +79,14 @@ fn end(thread: JoinHandle<Result<Receipt, Failure>>) -> Result<Receipt, Failure>
         .unwrap_or_else(|_| Err(Failure::system("the receiver", "its thread panicked")))
 }
 
-/// Receives one connection on `address`, on a context of its own. `listening` is told where it really listens.
+/// Receives one connection on `address`, on a context of its own. `listening` is told where it really listens; then it
+/// waits for a sender as long as it takes, and for what the sender sends as long as it has `patience`.
 ///
 /// # Errors
 /// If it cannot listen. An error of the connection is part of the receipt: what came before it has been counted.
 pub(crate) fn receive_one(
     address: &str,
+    patience: Patience,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<Receipt, Failure> {
     let context = Context::new().map_err(|error| Failure::system("no event loop", error))?;
@@ -96,19 +99,19 @@ pub(crate) fn receive_one(
             .await
             .map_err(|error| Failure::connection(address, "cannot accept", error))?;
         drop(listener); // One connection: who comes later is refused, and does not wait for ever.
-        Ok(receive(stream, peer).await)
+        Ok(receive(stream, peer, patience).await)
     })
 }
 
 /// Reads the connection to its end and answers with the counts.
-async fn receive(mut stream: TcpStream, peer: SocketAddr) -> Receipt {
+async fn receive(mut stream: TcpStream, peer: SocketAddr, patience: Patience) -> Receipt {
     let started = Instant::now();
     let mut ledger = Ledger::default();
-    let read = read_all(&mut stream, &mut ledger).await;
+    let read = read_all(&mut stream, &mut ledger, patience).await;
     let tally = ledger.close();
     let elapsed = started.elapsed();
     let answered = match read {
-        Ok(()) => answer(&mut stream, tally).await,
+        Ok(()) => patience.step(answer(&mut stream, tally)).await,
         Err(error) => Err(error),
     };
     Receipt {
@@ -119,10 +122,14 @@ async fn receive(mut stream: TcpStream, peer: SocketAddr) -> Receipt {
     }
 }
 
-async fn read_all(stream: &mut TcpStream, ledger: &mut Ledger) -> io::Result<()> {
+async fn read_all(
+    stream: &mut TcpStream,
+    ledger: &mut Ledger,
+    patience: Patience,
+) -> io::Result<()> {
     let mut splitter = Splitter::new();
     loop {
-        let read = stream.read(splitter.space()).await;
+        let read = patience.step(stream.read(splitter.space())).await;
         let count = *read.as_ref().unwrap_or(&0);
         splitter.filled(count); // After an error as after the end: what is left in the buffer still counts.
         while let Some(found) = splitter.next() {

@@ -13,11 +13,16 @@ use super::cli::Via;
 use super::frame::HEADER_LEN;
 use super::waits::Waits;
 
+/// Most bytes that are handed over in one piece, so that a long record counts as progress before all of it is out.
+const PIECE: usize = 64 << 10;
+
 /// The sending half of the connection, shared by all senders of one loop.
 pub(crate) struct Road {
     way: Way,
     /// Turns that were granted.
     turns: Cell<u64>,
+    /// Bytes that the system took; the writer counts its own.
+    written: Cell<u64>,
     waits: RefCell<Waits>,
 }
 
@@ -44,6 +49,7 @@ impl Road {
         Self {
             way,
             turns: Cell::new(0),
+            written: Cell::new(0),
             waits: RefCell::default(),
         }
     }
@@ -59,15 +65,31 @@ impl Road {
             Way::Queue { queue, stream } => {
                 let _guard = queue.entry().await.map_err(io::Error::other)?;
                 self.had_its_turn(asked);
-                in_two_steps(stream, &record).await
+                self.in_two_steps(stream, &record).await
             }
             Way::Writer(writer) => {
                 writer.write(record).await.map_err(io::Error::from)?;
                 self.had_its_turn(asked);
                 Ok(())
             }
-            Way::None(stream) => in_two_steps(stream, &record).await,
+            Way::None(stream) => self.in_two_steps(stream, &record).await,
         }
+    }
+
+    /// Writes the header, gives way, and writes the body: whoever else writes meanwhile tears the record.
+    async fn in_two_steps(&self, stream: &TcpStream, record: &[u8]) -> io::Result<()> {
+        let (header, body) = record.split_at(HEADER_LEN);
+        self.write(stream, header).await?;
+        yield_now().await;
+        self.write(stream, body).await
+    }
+
+    async fn write(&self, mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(PIECE) {
+            stream.write_all(piece).await?;
+            self.written.set(self.written.get() + piece.len() as u64);
+        }
+        Ok(())
     }
 
     /// Ends the sending half, once all senders have ended.
@@ -86,6 +108,14 @@ impl Road {
         }
     }
 
+    /// Bytes that the system took so far: once its buffers are full, they grow only if the receiver reads.
+    pub(crate) fn progress(&self) -> u64 {
+        match &self.way {
+            Way::Queue { .. } | Way::None(_) => self.written.get(),
+            Way::Writer(writer) => writer.stats().bytes,
+        }
+    }
+
     /// How long records have waited for their turn.
     pub(crate) fn take_waits(&self) -> Waits {
         self.waits.take()
@@ -95,12 +125,4 @@ impl Road {
         self.turns.set(self.turns.get() + 1);
         self.waits.borrow_mut().add(asked.elapsed());
     }
-}
-
-/// Writes the header, gives way, and writes the body: whoever else writes meanwhile tears the record.
-async fn in_two_steps(mut stream: &TcpStream, record: &[u8]) -> io::Result<()> {
-    let (header, body) = record.split_at(HEADER_LEN);
-    stream.write_all(header).await?;
-    yield_now().await;
-    stream.write_all(body).await
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use clap::ValueEnum;
 
+use super::failure::Failure;
 use super::frame::HEADER_LEN;
 
 /// What happens to the first record of the first sender.
@@ -14,6 +15,19 @@ pub(crate) enum Fault {
     Drop,
     /// It is sent after the sender's second record.
     Swap,
+}
+
+/// Makes sure that the fault can be done.
+///
+/// # Errors
+/// If it needs two records, and without a file the first sender has only the one of its own end.
+pub(crate) fn check(fault: Option<Fault>, files: u64) -> Result<(), Failure> {
+    match (fault, files) {
+        (Some(Fault::Swap), 0) => Err(Failure::refused(
+            "--sabotage swap: without a file there are no two records to swap",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Stands between a sender and the connection; lets all records pass but for its one fault, if it has any.

@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::frame::{Kind, Label, record};
 use super::input::Input;
 use super::outbox::Outbox;
+use super::patience::Patience;
 use super::road::Road;
 use super::splitter::{Found, Splitter};
 use super::tally::Tally;
@@ -54,8 +55,8 @@ struct Job {
 /// Sends all inputs to the receiver at `address` and waits for its answer, on a context of its own.
 ///
 /// # Errors
-/// If there is no receiver, or it goes away; if a file cannot be read or has changed. The connection breaks off then,
-/// and the receiver counts what it misses.
+/// If there is no receiver, or it goes away, or it does not go on; if its counts are not to be believed; if a file
+/// cannot be read or has changed. The connection breaks off then, and the receiver counts what it misses.
 pub(crate) fn run(
     address: String,
     inputs: Vec<Input>,
@@ -72,18 +73,12 @@ async fn deliver(
     options: &Options,
     bar: &ProgressBar,
 ) -> Result<Delivery, Failure> {
-    let stream = TcpStream::connect(address.as_str())
+    let patience = options.patience();
+    let connecting = patience.step(TcpStream::connect(address.as_str()));
+    let stream = connecting
         .await
         .map_err(|error| Failure::connection(&address, "cannot connect", error))?;
     let started = Instant::now();
-    let start = record(
-        Label::of_connection(Kind::Start),
-        &options.senders.to_le_bytes(),
-    );
-    (&stream)
-        .write_all(&start)
-        .await
-        .map_err(|error| lost(&address, error))?;
     let job = Rc::new(Job {
         road: Road::new(options.via, stream.clone()),
         address,
@@ -93,8 +88,13 @@ async fn deliver(
         sent: RefCell::default(),
         bar: bar.clone(),
     });
-    job.send_all(options).await?;
-    let answer = read_answer(stream).await.map_err(|error| job.lost(error))?;
+    let announced = patience.step(announce(&stream, options.senders)).await;
+    announced.map_err(|error| job.lost(error))?;
+    let sending = patience.watch(job.send_all(options), || job.road.progress());
+    sending.await.map_err(|error| job.lost(error))??;
+    let answer = read_answer(stream, patience).await;
+    let answer = answer.map_err(|error| job.lost(error))?;
+    job.check(&answer)?;
     let sent = *job.sent.borrow();
     Ok(Delivery {
         sent,
@@ -103,6 +103,14 @@ async fn deliver(
         batches: job.road.batches(),
         waits: job.road.take_waits(),
     })
+}
+
+/// Sends the first record: how many senders there are.
+async fn announce(mut stream: &TcpStream, senders: u32) -> io::Result<()> {
+    let label = Label::of_connection(Kind::Start);
+    stream
+        .write_all(&record(label, &senders.to_le_bytes()))
+        .await
 }
 
 impl Job {
@@ -171,20 +179,38 @@ impl Job {
         Ok(())
     }
 
+    /// A receiver that found nothing wrong must have counted all that was sent.
+    fn check(&self, answer: &Tally) -> Result<(), Failure> {
+        let Sent {
+            files,
+            records,
+            bytes,
+        } = *self.sent.borrow();
+        let agrees = (answer.files, answer.records, answer.bytes) == (files, records, bytes);
+        if agrees || !answer.is_clean() {
+            return Ok(());
+        }
+        let counts = format!(
+            "it misses nothing, and counts {} of {files} files, {} of {records} records, {} of {bytes} bytes",
+            answer.files, answer.records, answer.bytes
+        );
+        Err(Failure::connection(
+            &self.address,
+            "the receiver contradicts itself",
+            counts,
+        ))
+    }
+
     fn lost(&self, error: io::Error) -> Failure {
-        lost(&self.address, error)
+        Failure::peer(&self.address, "the receiver", &error)
     }
 }
 
-fn lost(address: &str, error: io::Error) -> Failure {
-    Failure::connection(address, "the receiver went away", error)
-}
-
 /// What the receiver counted: the only record that it sends.
-async fn read_answer(mut stream: TcpStream) -> io::Result<Tally> {
+async fn read_answer(mut stream: TcpStream, patience: Patience) -> io::Result<Tally> {
     let mut splitter = Splitter::new();
     loop {
-        let count = stream.read(splitter.space()).await?;
+        let count = patience.step(stream.read(splitter.space())).await?;
         splitter.filled(count);
         match splitter.next() {
             Some(Found::Whole(header, body)) if header.label.kind == Kind::Answer => {
