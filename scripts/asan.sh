@@ -17,6 +17,7 @@ choose_packages --workspace -- "$@"
 choose_targets --lib --tests -- "$@"
 target_dir asan
 export RUSTFLAGS="-Zsanitizer=address ${RUSTFLAGS:-}"
+export LSAN_OPTIONS="suppressions=$PWD/scripts/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
 export ASAN_OPTIONS="detect_stack_use_after_return=1:${ASAN_OPTIONS:-}"
 # A test runs the example's own program, which `--tests` alone would not build.
 [ "${packages[*]}" = --workspace ] && cargo +nightly build --workspace --examples --target "$(host)"

@@ -79,9 +79,10 @@ fn b55_after_a_burst_the_memory_comes_back() {
     let rig = Rig::with(QueuedWriter::builder().limit(64 << 20), drain());
     rig.wire.0.borrow_mut().then = Act::Pend;
     let before = LIVE.get();
+    let mut kept = Vec::new();
     for len in [64, 5000] {
         for _ in 0..10_000 {
-            std::mem::forget(rig.writer.write(Bytes::from_static(&LARGE[..len])));
+            kept.push(rig.writer.write(Bytes::from_static(&LARGE[..len])));
             rig.writer
                 .try_send(Bytes::from_static(&LARGE[..len]))
                 .unwrap();
@@ -90,6 +91,8 @@ fn b55_after_a_burst_the_memory_comes_back() {
     assert!(LIVE.get() - before > 1 << 20);
     rig.settle();
     rig.wire.unblock();
+    rig.settle();
+    drop(kept);
     rig.settle();
     // The chunks that are kept, and the buffer of a batch.
     assert!(

@@ -2,7 +2,8 @@
 
 mod util;
 
-use std::mem;
+use std::any::Any;
+use std::cell::RefCell;
 
 use bytes::Bytes;
 use tevent_net::QueuedWriter;
@@ -224,7 +225,15 @@ fn bounds_of_zero_are_taken_for_one() {
     assert_eq!(rig.wire.writes(), [(1, 1), (1, 1)]);
 }
 
-/// Hand over all; a future that nobody drops keeps its place.
+/// Keeps a future to the end of the test's thread: one that nobody drops keeps its place.
+fn keep(future: impl Future + 'static) {
+    thread_local! {
+        static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+    }
+    KEPT.with_borrow_mut(|kept| kept.push(Box::new(future)));
+}
+
+/// Hand over all, and keep the futures.
 trait HandOver {
     fn write_all_records(&self, records: &[Bytes]);
     fn send_all_records(&self, records: &[Bytes]);
@@ -233,13 +242,13 @@ trait HandOver {
 impl HandOver for QueuedWriter {
     fn write_all_records(&self, records: &[Bytes]) {
         for record in records {
-            mem::forget(self.write(record.clone()));
+            keep(self.write(record.clone()));
         }
     }
 
     fn send_all_records(&self, records: &[Bytes]) {
         for record in records {
-            mem::forget(self.send(record.clone()));
+            keep(self.send(record.clone()));
         }
     }
 }
