@@ -511,9 +511,9 @@ mod noise {
                 }
                 RawWaker::new(data, &VTABLE)
             },
-            |data| release(data),
+            release,
             |_| {},
-            |data| release(data),
+            release,
         );
         let call: Rc<Call> = Rc::new(Box::new(call));
         // SAFETY: the vtable counts the closure; the test keeps all clones on this thread.
