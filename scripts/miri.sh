@@ -21,7 +21,14 @@ choose_targets --lib --tests -- "$@"
 target_dir miri
 flags="${MIRIFLAGS:-} -Zmiri-many-seeds=${SEEDS:-0..8}"
 
-echo "== Stacked Borrows"
-MIRIFLAGS="$flags" cargo +nightly miri test "${packages[@]}" "${targets[@]}" "$@"
-echo "== Tree Borrows"
-MIRIFLAGS="$flags -Zmiri-tree-borrows" cargo +nightly miri test "${packages[@]}" "${targets[@]}" "$@"
+# What leaks on purpose is left out, and run once more with leaks allowed.
+without=(--skip leaks_on_purpose)
+[[ " $* " == *" -- "* ]] || without=(-- "${without[@]}")
+
+for model in "" "-Zmiri-tree-borrows"; do
+  echo "== ${model:-Stacked Borrows}"
+  MIRIFLAGS="$flags $model" cargo +nightly miri test "${packages[@]}" "${targets[@]}" "$@" "${without[@]}"
+  if [[ " ${packages[*]} $* " == *" tevent-executor "* ]]; then
+    MIRIFLAGS="$flags $model -Zmiri-ignore-leaks" cargo +nightly miri test -p tevent-executor --test leaks
+  fi
+done

@@ -63,6 +63,17 @@ pub struct Place {
 }
 
 impl Place {
+    /// No place of any line.
+    pub(crate) const NOWHERE: Self = Self {
+        generation_and_slot: u64::MAX,
+    };
+
+    /// The place of somebody who needs no line; no line has a place like it.
+    #[inline]
+    pub(crate) fn alone(generation: u32) -> Self {
+        Self::new(DETACHED, generation)
+    }
+
     #[inline]
     fn new(slot: u32, generation: u32) -> Self {
         Self {
@@ -104,7 +115,13 @@ impl<T, M: Copy + Default> Line<T, M> {
     /// If 2^32 - 2 places are taken already.
     #[inline]
     pub fn join(&mut self, value: T) -> Place {
-        let place = self.take_slot(value);
+        self.join_with_mark(M::default(), value)
+    }
+
+    /// Like [`join`](Self::join), with another mark.
+    #[inline]
+    pub fn join_with_mark(&mut self, mark: M, value: T) -> Place {
+        let place = self.take_slot(mark, value);
         match self.last {
             NONE => self.first = place.slot(),
             last => self.slots[last as usize].next = place.slot(),
@@ -162,15 +179,6 @@ impl<T, M: Copy + Default> Line<T, M> {
         self.place_at(self.first)
     }
 
-    /// The first place with its mark and its value, to be changed.
-    #[inline]
-    #[must_use]
-    pub fn front_mut(&mut self) -> Option<(Place, &mut M, &mut T)> {
-        let slot = self.slots.get_mut(self.first as usize)?;
-        let place = Place::new(self.first, slot.generation);
-        Some((place, &mut slot.mark, slot.value.as_mut()?))
-    }
-
     /// The place right behind this one; `None` behind the last, and for a place that is detached or no longer good.
     #[inline]
     #[must_use]
@@ -197,11 +205,12 @@ impl<T, M: Copy + Default> Line<T, M> {
         self.slot_mut(place)?.value.as_mut()
     }
 
-    /// The mark at a place, linked or detached.
+    /// Mark and value at a place, linked or detached.
     #[inline]
     #[must_use]
-    pub fn mark(&self, place: Place) -> Option<M> {
-        self.slot(place).map(|slot| slot.mark)
+    pub fn both(&self, place: Place) -> Option<(M, &T)> {
+        let slot = self.slot(place)?;
+        Some((slot.mark, slot.value.as_ref()?))
     }
 
     /// Mark and value at a place, linked or detached, to be changed.
@@ -227,23 +236,23 @@ impl<T, M: Copy + Default> Line<T, M> {
     }
 
     #[inline]
-    fn take_slot(&mut self, value: T) -> Place {
+    fn take_slot(&mut self, mark: M, value: T) -> Place {
         let generation = self.generation;
         self.generation = generation.wrapping_add(1);
         let index = self.free;
         let Some(slot) = self.slots.get_mut(index as usize) else {
-            return self.grow(value, generation);
+            return self.grow(generation, mark, value);
         };
         self.free = slot.next;
         (slot.prev, slot.next) = (self.last, NONE);
-        (slot.generation, slot.mark) = (generation, M::default());
+        (slot.generation, slot.mark) = (generation, mark);
         // A free slot has no value; saying so spares the hot path the destructor of one.
         mem::forget(slot.value.replace(value));
         Place::new(index, generation)
     }
 
     #[cold]
-    fn grow(&mut self, value: T, generation: u32) -> Place {
+    fn grow(&mut self, generation: u32, mark: M, value: T) -> Place {
         assert!(
             self.slots.len() < DETACHED as usize,
             "a line has at most 2^32 - 2 places"
@@ -253,7 +262,7 @@ impl<T, M: Copy + Default> Line<T, M> {
             prev: self.last,
             next: NONE,
             generation,
-            mark: M::default(),
+            mark,
             value: Some(value),
         });
         Place::new(index, generation)

@@ -3,7 +3,6 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
-    panic::Location,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,7 +11,7 @@ use std::{
 };
 
 use tevent_core::{
-    gate::{After, Gate, Refusal, State, Turn},
+    gate::{After, Gate, Refusal, State, Ticket, Turn},
     line::Place,
     wake::WakeBatch,
 };
@@ -39,7 +38,7 @@ impl Bell {
 }
 
 fn join(gate: &mut Gate) -> Place {
-    gate.join(Location::caller())
+    gate.join(Ticket::here()).unwrap()
 }
 
 /// Joins behind others and registers a waker.
@@ -58,7 +57,7 @@ fn carry_out(gate: &mut Gate, after: After) {
 fn q17_a_grant_is_given_once_however_often_the_gate_decides() {
     let (bell, waker) = Bell::new();
     let mut gate = Gate::new();
-    let holder = gate.try_hold(Location::caller()).unwrap();
+    let holder = gate.try_hold(Ticket::here()).unwrap();
     let first = wait(&mut gate, &waker);
     let second = wait(&mut gate, &waker);
     let after = gate.leave(holder);
@@ -133,7 +132,7 @@ fn b16_the_turn_that_came_while_the_waker_was_cloned_is_found() {
 fn q14_a_closed_gate_dismisses_in_bounded_batches_and_refuses() {
     let (bell, waker) = Bell::new();
     let mut gate = Gate::new();
-    let holder = gate.try_hold(Location::caller()).unwrap();
+    let holder = gate.try_hold(Ticket::here()).unwrap();
     let count = WakeBatch::CAPACITY + 1;
     let waiting: Vec<_> = (0..count).map(|_| wait(&mut gate, &waker)).collect();
     assert!(gate.close());
@@ -152,7 +151,7 @@ fn q14_a_closed_gate_dismisses_in_bounded_batches_and_refuses() {
     assert_eq!(gate.poll(holder, &waker), Turn::Come);
     let late = join(&mut gate);
     assert_eq!((gate.len(), gate.poll(late, &waker)), (1, Turn::Closed));
-    assert_eq!(gate.try_hold(Location::caller()), Err(Refusal::Closed));
+    assert_eq!(gate.try_hold(Ticket::here()), Err(Refusal::Closed));
 }
 
 /// Wakers that let go at once: each wake gives the turn to the next.
@@ -176,11 +175,11 @@ fn b56_a_chain_of_wakers_that_let_go_at_once_needs_no_stack() {
     }
     let chain = || {
         let holder = GATE
-            .with_borrow_mut(|gate| gate.try_hold(Location::caller()))
+            .with_borrow_mut(|gate| gate.try_hold(Ticket::here()))
             .expect("empty");
         for _ in 0..LONG {
             let place = GATE.with_borrow_mut(|gate| {
-                let place = gate.join(Location::caller());
+                let place = gate.join(Ticket::here()).unwrap();
                 let waker = Waker::from(Arc::new(LetGo));
                 assert_eq!(gate.register(place, waker).0, Turn::Waiting);
                 place

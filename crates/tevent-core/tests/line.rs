@@ -84,7 +84,7 @@ impl Pair {
         assert_eq!(
             (
                 self.line.get(place),
-                self.line.mark(place),
+                self.line.both(place).map(|(mark, _)| mark),
                 self.line.next(place)
             ),
             (None, None, None)
@@ -101,13 +101,13 @@ impl Pair {
             (places.len(), places.is_empty())
         );
         assert_eq!(self.line.front(), places.first().copied());
-        assert_eq!(
-            self.line.front_mut().map(|(place, ..)| place),
-            places.first().copied()
-        );
+        assert_eq!(self.line.front(), places.first().copied());
         for member in &self.model {
             assert_eq!(self.line.get(member.place), Some(&member.value));
-            assert_eq!(self.line.mark(member.place), Some(member.mark));
+            assert_eq!(
+                self.line.both(member.place).map(|(mark, _)| mark),
+                Some(member.mark)
+            );
         }
         let values: Vec<_> = linked.iter().map(|member| member.value).collect();
         assert_eq!(format!("{:?}", self.line), format!("{values:?}"));

@@ -27,7 +27,7 @@ pub enum TryEntryError {
 impl From<Refusal> for TryEntryError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Busy => Self::Busy,
+            Refusal::Busy | Refusal::Full => Self::Busy,
             Refusal::Stopped => Self::Stopped,
             Refusal::Closed => Self::Closed,
         }

@@ -1,8 +1,8 @@
 //! The queue itself: handles to one line.
 
-use std::{array, borrow::Cow, fmt, panic::Location, rc::Rc};
+use std::{array, borrow::Cow, fmt, rc::Rc};
 
-use tevent_core::gate::{Gate, Origin, State};
+use tevent_core::gate::{Gate, State, Ticket};
 
 use crate::{
     QueueEntry, QueueGuard, TryEntryError,
@@ -47,7 +47,7 @@ impl TeventQueue {
     #[inline]
     #[track_caller]
     pub fn entry(&self) -> QueueEntry {
-        QueueEntry::new(Seat::join(&self.shared, Location::caller()))
+        QueueEntry::new(Seat::join(&self.shared, Ticket::here()))
     }
 
     /// Takes the turn at once, if the queue is running and nobody is in the line. C: the fast path of
@@ -61,7 +61,7 @@ impl TeventQueue {
     pub fn try_entry(&self) -> Result<QueueGuard, TryEntryError> {
         Ok(QueueGuard::new(Seat::try_hold(
             &self.shared,
-            Location::caller(),
+            Ticket::here(),
         )?))
     }
 
@@ -141,7 +141,7 @@ struct Picture {
     running: bool,
     closed: bool,
     len: usize,
-    entries: [Option<(State, Origin)>; SHOWN],
+    entries: [Option<(State, Ticket)>; SHOWN],
 }
 
 impl Picture {
@@ -178,8 +178,8 @@ struct Entries<'a>(&'a Picture);
 impl fmt::Debug for Entries<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        for (state, origin) in self.0.entries.iter().flatten() {
-            list.entry(&format_args!("{state:?} {origin}"));
+        for (state, ticket) in self.0.entries.iter().flatten() {
+            list.entry(&format_args!("{state:?} {ticket}"));
         }
         if self.0.len > SHOWN {
             list.finish_non_exhaustive()

@@ -13,7 +13,7 @@ use std::{
 
 use tevent_core::{
     budget,
-    gate::{After, Gate, Origin, Refusal, Turn},
+    gate::{After, Gate, Refusal, Ticket, Turn},
     line::Place,
     wake::wake_in_batches,
 };
@@ -71,26 +71,45 @@ impl Shared {
         }
     }
 
-    fn join(&self, origin: Origin) -> Place {
-        self.gate.borrow_mut().join(origin)
+    #[inline]
+    fn join(&self, ticket: Ticket) -> Place {
+        let alone = self.gate.borrow_mut().join_alone(ticket);
+        alone.unwrap_or_else(|| self.join_others(ticket))
     }
 
-    fn try_hold(&self, origin: Origin) -> Result<Place, Refusal> {
-        self.gate.borrow_mut().try_hold(origin)
+    #[inline(never)]
+    fn join_others(&self, ticket: Ticket) -> Place {
+        let joined = self.gate.borrow_mut().join(ticket);
+        joined.expect("a line without a bound is never full")
+    }
+
+    fn try_hold(&self, ticket: Ticket) -> Result<Place, Refusal> {
+        self.gate.borrow_mut().try_hold(ticket)
     }
 
     /// The turn is charged to the task's budget.
+    #[inline]
     fn poll(&self, place: Place, cx: &Context<'_>) -> Turn {
         if budget::is_spent() {
             cx.waker().wake_by_ref();
             return Turn::Waiting;
         }
-        let mut turn = self.gate.borrow_mut().poll(place, cx.waker());
-        if turn == Turn::WakerNeeded {
-            turn = self.register(place, cx);
+        let is_alone = self.gate.borrow_mut().poll_alone(place);
+        if !is_alone {
+            let turn = self.poll_among_others(place, cx);
+            if turn != Turn::Come {
+                return turn;
+            }
         }
-        if turn == Turn::Come {
-            budget::spend();
+        budget::spend();
+        Turn::Come
+    }
+
+    #[inline(never)]
+    fn poll_among_others(&self, place: Place, cx: &Context<'_>) -> Turn {
+        let turn = self.gate.borrow_mut().poll(place, cx.waker());
+        if turn == Turn::WakerNeeded {
+            return self.register(place, cx);
         }
         turn
     }
@@ -102,11 +121,21 @@ impl Shared {
         turn
     }
 
+    #[inline]
     fn leave(self: Rc<Self>, place: Place) {
+        let is_alone = self.gate.borrow_mut().leave_alone(place);
+        if !is_alone {
+            self.leave_others(place);
+        }
+    }
+
+    #[inline(never)]
+    fn leave_others(&self, place: Place) {
         let after = self.gate.borrow_mut().leave(place);
         self.carry_out(after);
     }
 
+    #[inline]
     fn carry_out(&self, after: After) {
         after.carry_out(|grant| self.gate.borrow_mut().settle(grant));
     }
@@ -115,14 +144,14 @@ impl Shared {
 impl Seat {
     /// Takes the last place.
     #[inline]
-    pub(crate) fn join(shared: &Rc<Shared>, origin: Origin) -> Self {
-        Self::at(shared.join(origin), shared)
+    pub(crate) fn join(shared: &Rc<Shared>, ticket: Ticket) -> Self {
+        Self::at(shared.join(ticket), shared)
     }
 
     /// Takes the turn at once, if nobody is in the line.
     #[inline]
-    pub(crate) fn try_hold(shared: &Rc<Shared>, origin: Origin) -> Result<Self, Refusal> {
-        Ok(Self::at(shared.try_hold(origin)?, shared))
+    pub(crate) fn try_hold(shared: &Rc<Shared>, ticket: Ticket) -> Result<Self, Refusal> {
+        Ok(Self::at(shared.try_hold(ticket)?, shared))
     }
 
     #[inline]
@@ -170,10 +199,8 @@ impl Seat {
         };
         let mut shown = f.debug_struct(face);
         shown.field("queue", &shared.name);
-        if let Some(Some((state, origin))) = shared.try_look(|gate| gate.entry(self.place)) {
-            shown
-                .field("state", &state)
-                .field("origin", &format_args!("{origin}"));
+        if let Some(Some((state, ticket))) = shared.try_look(|gate| gate.entry(self.place)) {
+            shown.field("state", &state).field("origin", &ticket);
         }
         shown.finish()
     }

@@ -1,0 +1,123 @@
+//! What is known of an entry: its state, and who asked for it.
+
+use std::{fmt, panic::Location, task::Waker};
+
+/// Where an entry of a [`Gate`](super::Gate) was asked for.
+pub type Origin = &'static Location<'static>;
+
+/// What an entry is known by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// The line that asked for it.
+    pub origin: Origin,
+    /// A number of the user's own.
+    pub tag: u64,
+}
+
+/// The state of an entry; the page of [`gate`](super) has the picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum State {
+    /// Waits for its turn.
+    #[default]
+    Waiting,
+    /// Has the turn; its future has been woken, not polled.
+    Granted,
+    /// Has the turn, and its owner knows.
+    Held,
+    /// Will never have a turn; out of the line.
+    Closed,
+}
+
+/// What stands beside a waiter, next to the links.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mark {
+    pub(super) state: State,
+    /// Nobody awaits the entry: its turn counts as held from the beginning.
+    pub(super) is_block: bool,
+}
+
+/// What an entry is kept by.
+pub(super) struct Waiter {
+    pub(super) waker: Option<Waker>,
+    pub(super) ticket: Ticket,
+}
+
+impl Mark {
+    #[inline]
+    pub(super) fn new(state: State) -> Self {
+        Self {
+            state,
+            is_block: false,
+        }
+    }
+
+    pub(super) fn block() -> Self {
+        Self {
+            state: State::Waiting,
+            is_block: true,
+        }
+    }
+}
+
+impl Ticket {
+    /// A ticket for the line that calls the caller, without a tag.
+    #[inline]
+    #[must_use]
+    #[track_caller]
+    pub fn here() -> Self {
+        Self {
+            origin: Location::caller(),
+            tag: 0,
+        }
+    }
+}
+
+impl State {
+    /// Whether the entry has the turn.
+    #[inline]
+    #[must_use]
+    pub fn has_turn(self) -> bool {
+        matches!(self, Self::Granted | Self::Held)
+    }
+}
+
+impl Waiter {
+    #[inline]
+    pub(super) fn new(ticket: Ticket) -> Self {
+        Self {
+            waker: None,
+            ticket,
+        }
+    }
+
+    /// Most have no waker: looking first reads one word, where `take` alone would move two.
+    #[inline]
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+        if self.waker.is_some() {
+            self.waker.take()
+        } else {
+            None
+        }
+    }
+}
+
+/// `src/main.rs:7:21`, with ` tag 5` behind it if there is one.
+impl fmt::Display for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.origin)?;
+        if self.tag != 0 {
+            write!(f, " tag {}", self.tag)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A node of the line stays within 48 bytes.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<crate::line::Slot<Waiter, Mark>>() <= 48);
