@@ -67,7 +67,7 @@ impl Loop {
             "a task cannot run its own context: await the future instead of `block_on`, or use a second context"
         );
         let _running = Running(self);
-        self.doorbell.unpark();
+        self.executor.unpark();
         current::with(Handle::new(Rc::clone(self)), || self.executor.enter(f))
     }
 
@@ -159,8 +159,8 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.running.set(false);
         self.0.forget_time();
-        self.0.doorbell.park();
-        if !self.0.told.take() && self.0.has_work() {
+        let is_idle = self.0.executor.park() && !self.0.executor.has_ready();
+        if !self.0.told.take() && !is_idle {
             self.0.doorbell.ring_if_parked();
         }
     }

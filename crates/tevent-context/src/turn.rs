@@ -57,13 +57,12 @@ impl Context {
         if self.core.executor.has_ready() || is_over() {
             return self.reactor.wait(Some(Duration::ZERO));
         }
-        self.core.doorbell.park();
-        let waited = if self.core.executor.has_remote() {
-            self.reactor.wait(Some(Duration::ZERO))
-        } else {
+        let waited = if self.core.executor.park() {
             self.sleep(timeout)
+        } else {
+            self.reactor.wait(Some(Duration::ZERO))
         };
-        self.core.doorbell.unpark();
+        self.core.executor.unpark();
         waited
     }
 

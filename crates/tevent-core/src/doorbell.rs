@@ -35,8 +35,9 @@ impl Doorbell {
     /// **after** this call and not sleep if it finds anything.
     #[inline]
     pub fn park(&self) {
-        // Ordering: the store comes before the fence, which pairs with the one in `ring_if_parked`.
-        self.parked.store(true, Ordering::Relaxed);
+        // Ordering: the flag comes before the fence, which pairs with the one in `ring_if_parked`. A swap, for swaps of
+        // producers come all before or all after it; a plain store would have to be argued for.
+        self.parked.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 

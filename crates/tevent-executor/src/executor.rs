@@ -69,6 +69,19 @@ impl Executor {
         self.owner.accept_remote();
     }
 
+    /// Says that the loop is about to sleep, or to return to its host: the first wake from elsewhere rings from now on.
+    /// `false` if such wakes wait already: then do not sleep.
+    #[must_use = "a loop with work must not sleep"]
+    pub fn park(&self) -> bool {
+        self.owner.park()
+    }
+
+    /// Says that the loop runs: nobody rings from now on. Call [`Executor::accept_remote`] before the next
+    /// [`Executor::park`].
+    pub fn unpark(&self) {
+        self.owner.unpark();
+    }
+
     /// Whether such wakes wait to be accepted.
     #[must_use]
     pub fn has_remote(&self) -> bool {

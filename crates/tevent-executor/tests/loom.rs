@@ -24,7 +24,6 @@ impl Wake for Bell {
 
 struct Rig {
     executor: Executor,
-    doorbell: Arc<Doorbell>,
     bell: StdArc<Bell>,
 }
 
@@ -32,13 +31,9 @@ impl Rig {
     fn new() -> Self {
         let bell = StdArc::new(Bell(Notify::new()));
         let doorbell = Arc::new(Doorbell::new(Waker::from(StdArc::clone(&bell))));
-        doorbell.unpark();
-        let executor = Executor::new(Arc::clone(&doorbell));
-        Self {
-            executor,
-            doorbell,
-            bell,
-        }
+        let executor = Executor::new(doorbell);
+        executor.unpark();
+        Self { executor, bell }
     }
 
     fn run_ready(&self) {
@@ -55,11 +50,10 @@ impl Rig {
             if task.is_finished() {
                 return;
             }
-            self.doorbell.park();
-            if !self.executor.has_remote() {
+            if self.executor.park() {
                 self.bell.0.wait();
             }
-            self.doorbell.unpark();
+            self.executor.unpark();
         }
     }
 

@@ -46,7 +46,7 @@ fn b63_wakes_from_elsewhere_ring_once_per_sleep() {
 fn b02_no_ring_while_the_loop_runs_and_one_from_the_owner_between_two_turns() {
     let rig = Rig::new();
     let (_gate, waker) = parked_task(&rig);
-    rig.doorbell.unpark();
+    rig.executor.unpark();
     let before = rig.rings.get();
     thread::scope(|scope| {
         scope.spawn(|| waker.wake_by_ref());

@@ -20,21 +20,26 @@ pub(crate) struct Header {
     pub(crate) vtable: &'static VTable,
     /// Any thread: read only. See [`Header::shared`].
     shared: NonNull<Shared>,
-    /// Any thread: the link on the remote stack, of whoever set `remote`.
+    /// Any thread: the link on the remote stack, of whoever set `REMOTE`.
     pub(crate) remote_next: AtomicPtr<Header>,
     /// Who awaits the output.
     pub(crate) joiner: UnsafeCell<Option<Waker>>,
-    /// Any thread: the owner's reference, one per waker, one while on the remote stack.
+    /// Any thread: the owner's reference and one per waker, in units of `REF`; and the flag `REMOTE`. The cell is freed
+    /// by whoever brings all of it to zero.
     refs: AtomicU32,
     /// The place in the table of live tasks.
     pub(crate) slot: Cell<u32>,
     pub(crate) flags: Cell<Flags>,
-    /// Any thread: a foreign wake is on its way. See [`Header::begin_remote_wake`].
-    remote: AtomicBool,
     /// Any thread: the task keeps its executor's shared part alive, as somebody has cloned its waker.
     keeps_shared: AtomicBool,
     life: Life,
 }
+
+/// A foreign wake is on its way, and with it the task on the remote stack: counts as a reference.
+const REMOTE: u32 = 1;
+
+/// One reference.
+const REF: u32 = 2;
 
 /// The future's type, erased: what to do with the part of the cell behind the header.
 pub(crate) struct VTable {
@@ -61,10 +66,9 @@ impl Header {
             shared: NonNull::new(Arc::as_ptr(shared).cast_mut()).expect("an Arc points somewhere"),
             remote_next: AtomicPtr::new(ptr::null_mut()),
             joiner: UnsafeCell::new(None),
-            refs: AtomicU32::new(1),
+            refs: AtomicU32::new(REF),
             slot: Cell::new(0),
             flags: Cell::new(Flags::QUEUED.with(Flags::JOINT)),
-            remote: AtomicBool::new(false),
             keeps_shared: AtomicBool::new(false),
             life: Life::new(),
         }
@@ -119,11 +123,11 @@ impl Header {
         }
     }
 
-    /// Takes one more reference. More than 2^31 of them can only be a leak in a loop; the count must not wrap.
+    /// Takes one more reference. More than 2^30 of them can only be a leak in a loop; the count must not wrap.
     #[inline]
     pub(crate) fn add_ref(&self) {
         // Ordering: a new reference is made from one that exists, which orders all that matters (as in Arc).
-        if self.refs.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 {
+        if self.refs.fetch_add(REF, Ordering::Relaxed) > u32::MAX / 2 {
             std::process::abort();
         }
     }
@@ -143,11 +147,11 @@ impl Header {
         life.touch();
         // Ordering: Acquire pairs with the Release of all who gave theirs back. A count of one is ours, and new ones
         // are made only from ours, so nothing can change it: the common end of a task costs no read-modify-write.
-        if refs.load(Ordering::Acquire) == 1 {
+        if refs.load(Ordering::Acquire) == REF {
             return true;
         }
         // Ordering: Release orders this thread's use before the free; the fence pairs with it on the freeing side.
-        if refs.fetch_sub(1, Ordering::Release) != 1 {
+        if refs.fetch_sub(REF, Ordering::Release) != REF {
             return false;
         }
         fence(Ordering::Acquire);
@@ -161,14 +165,22 @@ impl Header {
     #[inline]
     pub(crate) fn begin_remote_wake(&self) -> bool {
         self.life.touch();
-        !self.remote.swap(true, Ordering::AcqRel)
+        self.refs.fetch_or(REMOTE, Ordering::AcqRel) & REMOTE == 0
     }
 
-    /// The owner takes note of the foreign wakes so far; a later one pushes again.
+    /// The foreign wakes so far have been taken note of; a later one pushes again. `true`: the flag was the last that
+    /// kept the cell, and the caller frees it.
+    ///
+    /// # Safety
+    /// The caller took the task off the stack, or could not push it; and does not touch it again, unless to free it or
+    /// by another reference that it has.
     #[inline]
-    pub(crate) fn end_remote_wake(&self) {
-        self.life.touch();
-        self.remote.swap(false, Ordering::AcqRel);
+    #[must_use]
+    pub(crate) unsafe fn end_remote_wake(task: NonNull<Self>) -> bool {
+        // SAFETY: the flag keeps the cell alive until it is cleared.
+        let (refs, life) = unsafe { (&(*task.as_ptr()).refs, &(*task.as_ptr()).life) };
+        life.touch();
+        refs.fetch_and(!REMOTE, Ordering::AcqRel) == REMOTE
     }
 
     pub(crate) fn has(&self, flag: Flags) -> bool {

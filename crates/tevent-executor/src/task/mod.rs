@@ -25,14 +25,15 @@
 //!
 //! A count of references: one is the **owner's**, held until the future *and* an untaken output are dropped and neither
 //! the ready queue nor a [`Joint`] point here; it is given back in one place, [`TaskRef::settle`]. Each waker holds
-//! one, and so does the remote stack for a task on it. So the last waker, on whatever thread, can only ever free
+//! one, and so does the flag `REMOTE`, for the remote stack. So the last waker, on whatever thread, can only ever free
 //! memory: destructors of the user's run on the owner's thread, before the owner's reference is gone.
 //!
 //! # Wakes from elsewhere
 //!
-//! One atomic flag, `remote`: the first foreign wake sets it and pushes the task on the executor's stack; the owner
-//! takes the stack whole, and for each task clears the flag **before** it does the local wake, so that a wake which
-//! comes later pushes again.
+//! One atomic flag, `REMOTE`, beside the count of references: the first foreign wake sets it and pushes the task on the
+//! executor's stack; the owner takes the stack whole, and for each task clears the flag **before** it does the local
+//! wake, so that a wake which comes later pushes again. Flag and push are all that such a wake costs: the flag is the
+//! stack's reference, and the push finds out whether the loop sleeps ([`remote`]).
 #![allow(unsafe_code)]
 
 mod cell;

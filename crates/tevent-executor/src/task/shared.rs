@@ -8,11 +8,11 @@ use std::ptr::{self, NonNull};
 use tevent_core::doorbell::Doorbell;
 use tevent_core::sync::Arc;
 
-use super::header::Header;
+use super::header::{Flags, Header};
 use super::joint::Joint;
 use super::life::Life;
 use super::live::LiveTable;
-use super::remote::RemoteStack;
+use super::remote::{Pushed, RemoteStack};
 use super::task_ref::TaskRef;
 
 /// One per executor, alive as long as that or any task whose waker was cloned.
@@ -84,13 +84,12 @@ impl Shared {
         if !header.begin_remote_wake() {
             return;
         }
-        header.add_ref();
-        // SAFETY: `begin_remote_wake` made the link ours, and the reference just taken goes with the push.
-        if unsafe { self.remote.push(task) } {
-            self.doorbell.ring_if_parked();
-        } else {
-            // SAFETY: the stack is closed; the reference is still ours, and the caller's own keeps the task alive.
-            unsafe { TaskRef::drop_ref(task) };
+        // SAFETY: `begin_remote_wake` set the flag, and the caller's waker keeps the task alive.
+        match unsafe { self.remote.push(task) } {
+            Pushed::Quietly => {}
+            Pushed::Parked => self.doorbell.ring_if_parked(),
+            // SAFETY: not pushed, so the flag is ours to clear.
+            Pushed::Refused => unsafe { TaskRef::end_remote_wake(task) },
         }
     }
 
@@ -202,13 +201,25 @@ impl Owner {
     /// Does the local wake for every task that was woken from elsewhere, in order of arrival.
     pub(crate) fn accept_remote(&self) {
         for task in self.shared.remote.take_all() {
-            // SAFETY: the chain hands over a reference to a live task; its link has been read already.
-            unsafe {
-                task.as_ref().end_remote_wake();
-                TaskRef::new(task).wake_local();
-                TaskRef::drop_ref(task);
+            // SAFETY: the chain hands over a live task and its flag; its link has been read already.
+            let is_done = unsafe { task.as_ref() }.has(Flags::DONE);
+            // SAFETY: as above. If the task is not done, the owner's reference keeps it alive.
+            unsafe { TaskRef::end_remote_wake(task) };
+            if !is_done {
+                // SAFETY: not done, so alive; owner's thread.
+                unsafe { TaskRef::new(task) }.wake_local();
             }
         }
+    }
+
+    /// Parks: from now on the first wake from elsewhere rings. `false` if there are such wakes already.
+    pub(crate) fn park(&self) -> bool {
+        self.shared.doorbell.park();
+        self.shared.remote.park()
+    }
+
+    pub(crate) fn unpark(&self) {
+        self.shared.doorbell.unpark();
     }
 
     pub(crate) fn has_remote(&self) -> bool {
@@ -242,8 +253,8 @@ impl Owner {
     pub(crate) fn close(&self) {
         self.local().closed.set(true);
         for task in self.shared.remote.close() {
-            // SAFETY: the chain hands over a reference to a live task.
-            unsafe { TaskRef::drop_ref(task) };
+            // SAFETY: the chain hands over a live task and its flag.
+            unsafe { TaskRef::end_remote_wake(task) };
         }
         self.cancel_all();
     }

@@ -163,4 +163,19 @@ impl TaskRef {
             }
         }
     }
+
+    /// Clears the flag `REMOTE` and frees the memory if nothing else kept it. Any thread.
+    ///
+    /// # Safety
+    /// As for [`Header::end_remote_wake`].
+    #[inline]
+    pub(super) unsafe fn end_remote_wake(task: NonNull<Header>) {
+        // SAFETY: as in `drop_ref`, with the flag in the place of the reference.
+        unsafe {
+            let free = (*task.as_ptr()).vtable.free;
+            if Header::end_remote_wake(task) {
+                free(task);
+            }
+        }
+    }
 }

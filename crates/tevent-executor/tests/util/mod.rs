@@ -47,12 +47,12 @@ impl Rig {
 
     /// One turn of a loop that never sleeps; returns the number of polls.
     pub fn turn(&self) -> u32 {
-        self.doorbell.unpark();
+        self.executor.unpark();
         let ran = self.executor.enter(|| {
             self.executor.accept_remote();
             self.executor.run_ready(u32::MAX)
         });
-        self.doorbell.park();
+        let _is_idle = self.executor.park();
         ran.polls
     }
 
