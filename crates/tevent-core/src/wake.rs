@@ -3,18 +3,12 @@
 //! A waker is the code of somebody else: it may panic, and it may come back to whoever calls it. So wakers are first
 //! moved into a batch, then the borrow or lock ends, then the batch is woken, in order and completely.
 
-use std::{
-    any::Any,
-    array, fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    task::Waker,
-    thread,
-};
+use std::{array, fmt, task::Waker};
+
+use crate::panics::Panics;
 
 /// Wakers that one batch takes.
 const CAPACITY: usize = 32;
-
-type Panic = Box<dyn Any + Send>;
 
 /// Up to [`WakeBatch::CAPACITY`] wakers in the order in which they are to be woken; needs no heap.
 ///
@@ -115,41 +109,6 @@ pub fn wake_in_batches(mut fill: impl FnMut(&mut WakeBatch)) {
         batch.wake_and_keep(&mut panics);
     }
     panics.resume();
-}
-
-/// The panics of foreign code that must not keep others from their turn: the first is kept, and goes on at last.
-#[derive(Default)]
-pub(crate) struct Panics {
-    first: Option<Panic>,
-}
-
-impl Panics {
-    /// Calls `f`. A later panic than the first is dropped, and if even that panics, it is left alone.
-    #[inline]
-    pub(crate) fn guard(&mut self, f: impl FnOnce()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(f)) {
-            self.keep(panic);
-        }
-    }
-
-    /// Lets the first panic go on; during an unwinding it ends here, as a second one would abort the process.
-    #[inline]
-    pub(crate) fn resume(self) {
-        if let Some(panic) = self.first
-            && !thread::panicking()
-        {
-            resume_unwind(panic);
-        }
-    }
-
-    #[cold]
-    fn keep(&mut self, panic: Panic) {
-        if self.first.is_none() {
-            self.first = Some(panic);
-        } else if let Err(stubborn) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-            mem::forget(stubborn);
-        }
-    }
 }
 
 impl Default for WakeBatch {

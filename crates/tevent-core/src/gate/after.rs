@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use crate::{line::Place, wake::Panics};
+use crate::{line::Place, panics::Panics};
 
 /// What has to be done after the borrow or lock around the gate has ended.
 #[must_use = "a granted entry has to be woken"]

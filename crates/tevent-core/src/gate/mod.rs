@@ -16,9 +16,9 @@
 //! ```
 //!
 //! An entry that nobody awaits (a block) goes from Waiting to Held in one step. Grants are decided in one function,
-//! `advance`, and every change that may free a turn ends with it. It looks at the states alone, so it may run any number
-//! of times: a grant cannot be given twice and cannot be forgotten. (Arrow 7 needs no decision: nobody waits. Nor does a
-//! join of a vacant gate, which takes the arrows 1 and 2 at once.)
+//! `advance`, and every change that may free a turn ends with it. It looks at the states alone, so it may run any
+//! number of times: a grant cannot be given twice and cannot be forgotten. (Arrow 7 needs no decision: nobody waits.
+//! Nor does a join of a vacant gate, which takes the arrows 1 and 2 at once.)
 //!
 //! Wakers are code of somebody else, so the gate never calls, clones or drops one. It returns an [`After`] instead:
 //! what its owner has to do once the borrow or lock around the gate has ended. One algorithm, any number of faces.

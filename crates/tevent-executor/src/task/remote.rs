@@ -82,8 +82,9 @@ impl RemoteStack {
         }
     }
 
-    /// Says that the loop is about to sleep: the next push has to ring. `false`: there is something to take, and nothing
-    /// has changed. The doorbell is parked before: a producer that meets the mark looks at its flag. Owner only.
+    /// Says that the loop is about to sleep: the next push has to ring. `false`: there is something to take, and
+    /// nothing has changed. The doorbell is parked before: a producer that meets the mark looks at its flag. Owner
+    /// only.
     pub(super) fn park(&self) -> bool {
         // Ordering: the exchange reads the latest head, so a push cannot slip in between look and mark. If the mark is
         // still there from before, the fences of the doorbell order this look and the flag.

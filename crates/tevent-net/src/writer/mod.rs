@@ -26,7 +26,6 @@ mod builder;
 mod error;
 mod futures;
 mod node;
-mod panics;
 mod shared;
 mod state;
 mod stats;

@@ -7,10 +7,10 @@ use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
 
 use tevent_core::line::Place;
+use tevent_core::panics::Panics;
 use tevent_core::wake::wake_in_batches;
 
 use super::WriteError;
-use super::panics::Panics;
 use super::state::{Finished, Found, State};
 
 pub(super) struct Shared {

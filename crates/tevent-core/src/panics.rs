@@ -1,7 +1,7 @@
 //! Foreign code that may panic, one call after another: none keeps the next from being made.
 //!
-//! Wakers and the destructors of records belong to different people. A panic of one is caught, so that the others get
-//! theirs, and goes on after the last, or ends here: the panic hook has reported it.
+//! Wakers and destructors that are called in one go belong to different people. A panic of one is caught, so that the
+//! others get theirs, and goes on after the last, or ends here: the panic hook has reported it.
 
 use std::any::Any;
 use std::mem;
@@ -9,25 +9,45 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 /// The first panic of a round of foreign calls.
-#[derive(Default)]
+///
+/// ```
+/// use tevent_core::panics::Panics;
+///
+/// let (mut panics, mut called) = (Panics::default(), 0);
+/// for _ in 0..3 {
+///     panics.guard(|| {
+///         called += 1;
+///         panic!("number {called}");
+///     });
+/// }
+/// assert_eq!(called, 3);
+/// panics.discard(); // or `resume`: the first goes on
+/// ```
+#[derive(Debug, Default)]
 #[must_use = "resume the panic or discard it"]
-pub(super) struct Panics {
+pub struct Panics {
     first: Option<Box<dyn Any + Send>>,
 }
 
 impl Panics {
     /// Makes one call; a panic is kept if it is the first.
-    pub(super) fn guard(&mut self, act: impl FnOnce()) {
+    #[inline]
+    pub fn guard(&mut self, act: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
-            match self.first {
-                None => self.first = Some(panic),
-                Some(_) => discard(panic),
-            }
+            self.keep(panic);
+        }
+    }
+
+    #[cold]
+    fn keep(&mut self, panic: Box<dyn Any + Send>) {
+        match self.first {
+            None => self.first = Some(panic),
+            Some(_) => discard(panic),
         }
     }
 
     /// Drops all, in order; one that panics does not keep the others from being dropped.
-    pub(super) fn drop_all<T>(&mut self, things: &mut Vec<T>) {
+    pub fn drop_all<T>(&mut self, things: &mut Vec<T>) {
         let mut things = things.drain(..);
         while things.len() > 0 {
             self.guard(|| things.by_ref().for_each(drop));
@@ -38,7 +58,11 @@ impl Panics {
     ///
     /// While the thread panics already, the panic ends here: a second one would abort the process, and the first one is
     /// the one to be seen.
-    pub(super) fn resume(self) {
+    ///
+    /// # Panics
+    /// That is what it is for.
+    #[inline]
+    pub fn resume(self) {
         match self.first {
             Some(panic) if thread::panicking() => discard(panic),
             Some(panic) => resume_unwind(panic),
@@ -47,7 +71,7 @@ impl Panics {
     }
 
     /// Lets the first panic end here.
-    pub(super) fn discard(self) {
+    pub fn discard(self) {
         self.first.into_iter().for_each(discard);
     }
 }
