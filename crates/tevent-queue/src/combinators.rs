@@ -49,7 +49,7 @@ pin_project! {
     ///
     /// # Cancel safety
     /// Dropping it leaves the line before its turn, and ends the section during its turn: the inner future is dropped
-    /// first, then the turn passes on. A panic in the inner future passes the turn on, too.
+    /// first, then the turn passes on. So does a panic in the inner future.
     ///
     /// # Panics
     /// When polled after it was ready, or after the inner future panicked.
@@ -65,7 +65,7 @@ pin_project! {
 #[derive(Debug)]
 enum Stage {
     Waiting { entry: QueueEntry },
-    Holding { guard: QueueGuard },
+    Holding { _guard: QueueGuard },
     Over,
 }
 
@@ -76,7 +76,7 @@ impl<F: Future> Future for Queued<F> {
         let mut this = self.project();
         if let Stage::Waiting { entry } = this.stage {
             *this.stage = match ready!(Pin::new(entry).poll(cx)) {
-                Ok(guard) => Stage::Holding { guard },
+                Ok(guard) => Stage::Holding { _guard: guard },
                 Err(error) => {
                     *this.stage = Stage::Over;
                     this.section.set(None);
@@ -84,20 +84,33 @@ impl<F: Future> Future for Queued<F> {
                 }
             };
         }
-        // The guard stays on the stack while the section runs: if that panics, unwinding passes the turn on.
-        let (Stage::Holding { guard }, Some(section)) = (
-            mem::replace(this.stage, Stage::Over),
-            this.section.as_mut().as_pin_mut(),
-        ) else {
+        let Stage::Holding { .. } = this.stage else {
             panic!("a `Queued` was polled after it was ready");
         };
-        let Poll::Ready(output) = section.poll(cx) else {
-            *this.stage = Stage::Holding { guard };
-            return Poll::Pending;
+        let mut turn = HeldTurn {
+            section: this.section,
+            stage: this.stage,
         };
-        this.section.set(None);
-        drop(guard);
-        Poll::Ready(Ok(output))
+        let section = turn.section.as_mut().as_pin_mut();
+        let section = section.expect("the section lives as long as the turn");
+        let polled = section.poll(cx);
+        if polled.is_pending() {
+            mem::forget(turn);
+        }
+        polled.map(Ok)
+    }
+}
+
+/// Ends a turn, also when the section panics: first the section is dropped, then the turn passes on.
+struct HeldTurn<'a, F> {
+    section: Pin<&'a mut Option<F>>,
+    stage: &'a mut Stage,
+}
+
+impl<F> Drop for HeldTurn<'_, F> {
+    fn drop(&mut self) {
+        self.section.set(None);
+        *self.stage = Stage::Over;
     }
 }
 

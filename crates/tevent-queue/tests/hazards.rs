@@ -56,7 +56,7 @@ fn b12_b52_a_panic_in_the_section_releases_the_turn() {
         }
         assert!(next.poll().is_pending());
         catch_unwind(AssertUnwindSafe(|| section.poll())).unwrap_err();
-        // The panicked future has not even been dropped.
+        // The `Queued` has not even been dropped.
         assert!(next.is_woken());
         drop(enter(&mut next));
         assert!(queue.is_empty());
@@ -76,10 +76,10 @@ fn b12_a_section_is_dropped_before_its_turn_passes_on() {
     impl Future for Inside {
         type Output = ();
         fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-            if self.1.get() == 0 {
-                Poll::Pending
-            } else {
-                Poll::Ready(())
+            match self.1.get() {
+                0 => Poll::Pending,
+                1 => Poll::Ready(()),
+                _ => panic!("the section's own panic"),
             }
         }
     }
@@ -89,7 +89,9 @@ fn b12_a_section_is_dropped_before_its_turn_passes_on() {
     drop(cancelled);
     let mut finished = spawn(Inside(queue.clone(), drops.clone()).queued(&queue));
     assert!(finished.poll().is_ready());
-    assert_eq!((drops.get(), queue.len()), (2, 0));
+    let mut failed = spawn(Inside(queue.clone(), drops.clone()).queued(&queue));
+    catch_unwind(AssertUnwindSafe(|| failed.poll())).unwrap_err();
+    assert_eq!((drops.get(), queue.len()), (3, 0));
 }
 
 /// Says its number when woken; one of them panics.
