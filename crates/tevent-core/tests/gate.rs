@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    panic::Location,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use tevent_core::{
-    gate::{After, Gate, Refusal, State, Ticket, Turn},
+    gate::{After, Gate, Refusal, State, Turn},
     line::Place,
     wake::WakeBatch,
 };
@@ -38,7 +39,7 @@ impl Bell {
 }
 
 fn join(gate: &mut Gate) -> Place {
-    gate.join(Ticket::here()).unwrap()
+    gate.join(Location::caller()).unwrap()
 }
 
 /// Joins behind others and registers a waker.
@@ -50,14 +51,14 @@ fn wait(gate: &mut Gate, waker: &Waker) -> Place {
 }
 
 fn carry_out(gate: &mut Gate, after: After) {
-    after.carry_out(|grant| gate.settle(grant));
+    after.carry_out(|after| gate.settle(after));
 }
 
 #[test]
 fn q17_a_grant_is_given_once_however_often_the_gate_decides() {
     let (bell, waker) = Bell::new();
     let mut gate = Gate::new();
-    let holder = gate.try_hold(Ticket::here()).unwrap();
+    let holder = gate.try_hold(Location::caller()).unwrap();
     let first = wait(&mut gate, &waker);
     let second = wait(&mut gate, &waker);
     let after = gate.leave(holder);
@@ -104,10 +105,10 @@ fn a_woken_waker_goes_back_to_its_place_only_if_that_is_empty() {
     let place = wait(&mut gate, &old);
     let after = gate.leave(holder);
     // While the old waker is being woken: the queue is stopped and the entry polled by another task.
-    after.carry_out(|grant| {
+    after.carry_out(|after| {
         gate.stop();
         assert_eq!(gate.register(place, new.clone()).0, Turn::Waiting);
-        gate.settle(grant)
+        gate.settle(after);
     });
     assert_eq!((old_bell.rings(), new_bell.rings()), (1, 0));
     let after = gate.start();
@@ -132,7 +133,7 @@ fn b16_the_turn_that_came_while_the_waker_was_cloned_is_found() {
 fn q14_a_closed_gate_dismisses_in_bounded_batches_and_refuses() {
     let (bell, waker) = Bell::new();
     let mut gate = Gate::new();
-    let holder = gate.try_hold(Ticket::here()).unwrap();
+    let holder = gate.try_hold(Location::caller()).unwrap();
     let count = WakeBatch::CAPACITY + 1;
     let waiting: Vec<_> = (0..count).map(|_| wait(&mut gate, &waker)).collect();
     assert!(gate.close());
@@ -151,7 +152,7 @@ fn q14_a_closed_gate_dismisses_in_bounded_batches_and_refuses() {
     assert_eq!(gate.poll(holder, &waker), Turn::Come);
     let late = join(&mut gate);
     assert_eq!((gate.len(), gate.poll(late, &waker)), (1, Turn::Closed));
-    assert_eq!(gate.try_hold(Ticket::here()), Err(Refusal::Closed));
+    assert_eq!(gate.try_hold(Location::caller()), Err(Refusal::Closed));
 }
 
 /// Wakers that let go at once: each wake gives the turn to the next.
@@ -171,15 +172,15 @@ fn b56_a_chain_of_wakers_that_let_go_at_once_needs_no_stack() {
     }
     fn let_go(place: Place) {
         let after = GATE.with_borrow_mut(|gate| gate.leave(place));
-        after.carry_out(|grant| GATE.with_borrow_mut(|gate| gate.settle(grant)));
+        after.carry_out(|after| GATE.with_borrow_mut(|gate| gate.settle(after)));
     }
     let chain = || {
         let holder = GATE
-            .with_borrow_mut(|gate| gate.try_hold(Ticket::here()))
+            .with_borrow_mut(|gate| gate.try_hold(Location::caller()))
             .expect("empty");
         for _ in 0..LONG {
             let place = GATE.with_borrow_mut(|gate| {
-                let place = gate.join(Ticket::here()).unwrap();
+                let place = gate.join(Location::caller()).unwrap();
                 let waker = Waker::from(Arc::new(LetGo));
                 assert_eq!(gate.register(place, waker).0, Turn::Waiting);
                 place

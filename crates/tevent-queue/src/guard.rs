@@ -1,27 +1,67 @@
-//! The turn: as long as a guard lives, nobody else is let through.
+//! The turn: as long as a guard lives, no more than the permits allow are let through.
 
 use std::fmt;
 
-use crate::seat::Seat;
+use crate::{Face, Local, NotStopped, QueueEntry, seat::Seat};
 
 /// The turn in a [`TeventQueue`](crate::TeventQueue). Dropping it lets the next one through: a wake, never a call.
 ///
-/// It owns what it needs (`'static`), so it can move into a spawned task of the same thread and keep the turn there.
-/// It does not keep the queue open, and closing the queue does not take the turn away. Forgetting it (`mem::forget`)
-/// holds the line up for ever.
+/// It owns what it needs (`'static`), so it can move into a spawned task and keep the turn there. It does not keep the
+/// queue open, and closing the queue does not take the turn away. Forgetting it (`mem::forget`) holds the line up for
+/// ever.
 #[must_use = "the turn ends when the guard is dropped"]
-pub struct QueueGuard {
-    seat: Seat,
+pub struct QueueGuard<F: Face = Local> {
+    seat: Seat<F>,
 }
 
-impl QueueGuard {
+impl<F: Face> QueueGuard<F> {
     #[inline]
-    pub(crate) fn new(seat: Seat) -> Self {
+    pub(crate) fn new(seat: Seat<F>) -> Self {
         Self { seat }
+    }
+
+    /// Gives the turn back without leaving: the entry waits again, in front of all that came later, and
+    /// [`start`](crate::TeventQueue::start) grants it first. For who finds at its turn that it cannot go on yet.
+    /// C: `tevent_queue_entry_untrigger`.
+    ///
+    /// # Errors
+    /// [`NotStopped`] with the guard if the queue is running: it would grant the same entry again at once. (C aborts.)
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use tevent_queue::TeventQueue;
+    ///
+    /// let queue = TeventQueue::new("children");
+    /// let guard = queue.try_entry().unwrap();
+    /// let guard = guard.untrigger().unwrap_err().0; // the queue is running
+    /// queue.stop();
+    /// let entry = guard.untrigger().unwrap();
+    /// let late = queue.entry();
+    /// queue.start();
+    /// assert!(block_on(entry).is_ok()); // before `late`
+    /// # drop(late);
+    /// ```
+    pub fn untrigger(self) -> Result<QueueEntry<F>, NotStopped<Self>> {
+        match self.seat.untrigger() {
+            Ok(seat) => Ok(QueueEntry::new(seat)),
+            Err(seat) => Err(NotStopped(Self { seat })),
+        }
+    }
+
+    /// The tag given to the entry; 0 if none.
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.seat.known().map_or(0, |(_, ticket)| ticket.tag)
+    }
+
+    /// The name of the queue.
+    #[must_use]
+    pub fn queue_name(&self) -> &str {
+        self.seat.queue_name().unwrap_or_default()
     }
 }
 
-impl fmt::Debug for QueueGuard {
+impl<F: Face> fmt::Debug for QueueGuard<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.seat.fmt_as("QueueGuard", f)
     }

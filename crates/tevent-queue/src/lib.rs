@@ -38,15 +38,31 @@
 //! among the same tasks clones no waker. That one waker lives until another replaces it or the queue goes.
 #![forbid(unsafe_code)]
 
+mod block;
+mod builder;
 mod combinators;
+mod drain;
 mod entry;
 mod error;
+mod face;
 mod guard;
+mod inside;
 mod queue;
 mod seat;
+mod stats;
+mod trace;
+mod unless;
+mod watch;
 
-pub use combinators::{QueueExt, Queued};
+pub use block::QueueBlock;
+pub use builder::Builder;
+pub use combinators::{QueueExt, QueuedFuture};
+pub use drain::Drain;
 pub use entry::QueueEntry;
-pub use error::{QueueError, TryEntryError};
+pub use error::{NotStopped, QueueError, Reason, TryEntryError};
+pub use face::{Face, Local, Threads};
 pub use guard::QueueGuard;
-pub use queue::TeventQueue;
+pub use queue::{SyncTeventQueue, TeventQueue};
+pub use stats::{EntryInfo, EntryState, Stats};
+pub use trace::{TraceKind, TracePoint};
+pub use unless::Unless;

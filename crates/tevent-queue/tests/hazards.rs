@@ -56,7 +56,7 @@ fn b12_b52_a_panic_in_the_section_releases_the_turn() {
         }
         assert!(next.poll().is_pending());
         catch_unwind(AssertUnwindSafe(|| section.poll())).unwrap_err();
-        // The `Queued` has not even been dropped.
+        // The `QueuedFuture` has not even been dropped.
         assert!(next.is_woken());
         drop(enter(&mut next));
         assert!(queue.is_empty());
@@ -395,5 +395,5 @@ fn b85_debug_shows_every_state() {
     );
     let mut cx = Context::from_waker(Waker::noop());
     assert!(queued.as_mut().poll(&mut cx).is_ready());
-    assert_eq!(format!("{queued:?}"), "Queued(Over)");
+    assert_eq!(format!("{queued:?}"), "QueuedFuture(Over)");
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{expect_closed, poll_with, wait};
-use tevent_queue::{QueueExt, Queued, TeventQueue};
+use tevent_queue::{QueueExt, QueuedFuture, TeventQueue};
 
 type Hook = Rc<dyn Fn(&'static str, usize)>;
 
@@ -206,7 +206,7 @@ fn b85_a_formatter_may_use_the_queue_it_shows() {
     }
     let queue = TeventQueue::new("q");
     let (guard, entry) = (queue.try_entry().unwrap(), queue.entry());
-    let queued: Queued<_> = async {}.queued(&queue);
+    let queued: QueuedFuture<_> = async {}.queued(&queue);
     write!(
         Busy(queue.clone()),
         "{queue:?} {guard:?} {entry:?} {queued:?}"

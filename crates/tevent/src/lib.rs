@@ -49,7 +49,7 @@ pub use tevent_context::{
     Turn, VirtualClock, YieldNow, sleep, sleep_until, spawn, timeout, yield_now,
 };
 pub use tevent_queue::{
-    QueueEntry, QueueError, QueueExt, QueueGuard, Queued, TeventQueue, TryEntryError,
+    QueueEntry, QueueError, QueueExt, QueueGuard, QueuedFuture, TeventQueue, TryEntryError,
 };
 
 /// TCP as futures, and the queued writer.

@@ -103,8 +103,6 @@ pub enum Refusal {
     Stopped,
     /// The gate is closed.
     Closed,
-    /// As many are in the line as may be.
-    Full,
 }
 
 impl Default for Limits {
@@ -150,36 +148,36 @@ impl Gate {
     /// `None` if as many are in the line as may be.
     #[inline]
     #[must_use = "the place has to be left"]
-    pub fn join(&mut self, ticket: Ticket) -> Option<Place> {
-        self.join_below(usize::MAX, ticket)
+    pub fn join(&mut self, origin: Origin) -> Option<Place> {
+        self.join_below(usize::MAX, origin)
     }
 
     /// The fast half of [`join`](Self::join), for who meets nobody: takes the turn with the place. `None` if there is
     /// somebody, or something in the way.
     #[inline]
     #[must_use = "the place has to be left"]
-    pub fn join_alone(&mut self, ticket: Ticket) -> Option<Place> {
-        (self.order.is_vacant() && self.bars == 0).then(|| self.enter_alone(ticket, State::Granted))
+    pub fn join_alone(&mut self, origin: Origin) -> Option<Place> {
+        (self.order.is_vacant() && self.bars == 0).then(|| self.enter_alone(origin, State::Granted))
     }
 
     /// Takes the last place if fewer than so many are in the line, and fewer than the capacity.
     #[inline]
     #[must_use = "the place has to be left"]
-    pub fn join_below(&mut self, limit: usize, ticket: Ticket) -> Option<Place> {
+    pub fn join_below(&mut self, limit: usize, origin: Origin) -> Option<Place> {
         if self.is_closed() {
-            return Some(self.join_closed(ticket));
+            return Some(self.join_closed(origin));
         }
         let is_full = self.len() >= limit.min(self.limits.capacity);
-        (!is_full).then(|| self.join_last(ticket, Mark::default()))
+        (!is_full).then(|| self.join_last(origin, Mark::default()))
     }
 
     /// Takes the last place for an entry that nobody awaits: it has the turn from the moment it is granted until it
     /// leaves. The capacity does not count.
-    pub fn block(&mut self, ticket: Ticket) -> Place {
+    pub fn block(&mut self, origin: Origin) -> Place {
         if self.is_closed() {
-            return self.join_closed(ticket);
+            return self.join_closed(origin);
         }
-        self.join_last(ticket, Mark::block())
+        self.join_last(origin, Mark::block())
     }
 
     /// Takes the turn at once (arrow 7), if the gate is running, a permit is free and nobody waits.
@@ -187,7 +185,7 @@ impl Gate {
     /// # Errors
     /// Says what is in the way; nothing has changed.
     #[inline]
-    pub fn try_hold(&mut self, ticket: Ticket) -> Result<Place, Refusal> {
+    pub fn try_hold(&mut self, origin: Origin) -> Result<Place, Refusal> {
         if self.is_closed() {
             return Err(Refusal::Closed);
         }
@@ -199,11 +197,11 @@ impl Gate {
         }
         self.counts.grants += 1;
         if self.order.is_vacant() {
-            return Ok(self.enter_alone(ticket, State::Held));
+            return Ok(self.enter_alone(origin, State::Held));
         }
         self.turns += 1;
         self.counts.high_water = self.counts.high_water.max(self.turns);
-        Ok(self.order.join(ticket, Mark::new(State::Held)))
+        Ok(self.order.join(origin, Mark::new(State::Held)))
     }
 
     /// Asks whether the turn of an entry has come, and takes it (arrow 3).
@@ -273,13 +271,12 @@ impl Gate {
     }
 
     /// Gives the turn of a holder back and makes it wait again, at the place that it had (arrow 9); at a closed gate
-    /// it waits in vain (arrow 5).
-    ///
-    /// # Errors
-    /// [`Busy`](Refusal::Busy) if the gate is running: only one that is stopped takes a turn back.
-    pub fn untrigger(&mut self, place: Place) -> Result<(), Refusal> {
+    /// it waits in vain (arrow 5). `false` if the gate is running, and nothing has changed: only one that is stopped
+    /// takes a turn back.
+    #[must_use = "a gate that is running takes no turn back"]
+    pub fn untrigger(&mut self, place: Place) -> bool {
         if self.is_running() {
-            return Err(Refusal::Busy);
+            return false;
         }
         if self.state(place) == Some(State::Held) {
             self.set_state(place, State::Waiting);
@@ -288,20 +285,22 @@ impl Gate {
                 self.turn_away(place);
             }
         }
-        Ok(())
+        true
     }
 
     /// The wake is over: decides what had to wait for it, and puts the waker back to its place, where it serves the
     /// next time. In this order: an entry that is granted anew has just been woken, and has no waker to be woken again.
     #[inline]
-    pub fn settle(&mut self, Grant { place, waker }: Grant) -> After {
+    pub fn settle(&mut self, after: &mut After) {
         self.bars &= !WAKING;
-        let grant = self.advance();
-        let discard = match self.order.get_mut(place) {
+        let told = mem::replace(&mut after.grant, self.advance());
+        let Some(Grant { place, waker }) = told else {
+            return;
+        };
+        after.discard = match self.order.get_mut(place) {
             Some((_, waiter)) if waiter.waker.is_none() => waiter.waker.replace(waker),
             _ => Some(waker),
         };
-        After { grant, discard }
     }
 
     /// Grants nothing from now on; takes back the grants that their futures have not seen yet (arrow 4).
@@ -397,6 +396,13 @@ impl Gate {
         Some((mark.state, waiter.ticket))
     }
 
+    /// Gives an entry another tag.
+    pub fn set_tag(&mut self, place: Place, tag: u64) {
+        if let Some((_, waiter)) = self.order.get_mut(place) {
+            waiter.ticket.tag = tag;
+        }
+    }
+
     /// How many are before an entry in the line, in time proportional to the answer; `None` if it is not in the line.
     #[must_use]
     pub fn position(&self, place: Place) -> Option<usize> {
@@ -437,15 +443,15 @@ impl Gate {
 
     /// The arrows 1 and 2, or 7, in one step.
     #[inline]
-    fn enter_alone(&mut self, ticket: Ticket, state: State) -> Place {
+    fn enter_alone(&mut self, origin: Origin, state: State) -> Place {
         self.turns = 1;
         self.counts.high_water = self.counts.high_water.max(1);
-        self.order.join_alone(ticket, Mark::new(state))
+        self.order.join_alone(origin, Mark::new(state))
     }
 
-    fn join_last(&mut self, ticket: Ticket, mark: Mark) -> Place {
+    fn join_last(&mut self, origin: Origin, mark: Mark) -> Place {
         let before = self.len();
-        let place = self.order.join(ticket, mark);
+        let place = self.order.join(origin, mark);
         self.counts.high_water = self.counts.high_water.max(before + 1);
         if before == self.turns && self.may_grant() {
             self.grant(place);
@@ -453,8 +459,8 @@ impl Gate {
         place
     }
 
-    fn join_closed(&mut self, ticket: Ticket) -> Place {
-        let place = self.order.join(ticket, Mark::new(State::Closed));
+    fn join_closed(&mut self, origin: Origin) -> Place {
+        let place = self.order.join(origin, Mark::new(State::Closed));
         self.order.detach(place);
         place
     }

@@ -3,9 +3,9 @@
 //! Most entries of most gates meet nobody. Who joins a vacant gate therefore gets a node of its own, without links and
 //! without a table. It stays the first until it leaves, as all others join after it.
 
-use std::{iter, task::Waker};
+use std::{iter, panic::Location, task::Waker};
 
-use super::state::{Mark, State, Ticket, Waiter};
+use super::state::{Mark, Origin, State, Ticket, Waiter};
 use crate::line::{Line, Place};
 
 pub(super) struct Order {
@@ -29,7 +29,7 @@ impl Order {
             place: Place::NOWHERE,
             generation: 0,
             mark: Mark::default(),
-            waiter: Waiter::new(Ticket::here()),
+            waiter: Waiter::new(Location::caller()),
         };
         Self {
             lone,
@@ -45,20 +45,20 @@ impl Order {
 
     /// Takes the first place in a vacant order.
     #[inline]
-    pub(super) fn join_alone(&mut self, ticket: Ticket, mark: Mark) -> Place {
+    pub(super) fn join_alone(&mut self, origin: Origin, mark: Mark) -> Place {
         debug_assert!(self.is_vacant(), "somebody else is here");
         let lone = &mut self.lone;
         lone.generation = lone.generation.wrapping_add(1);
         lone.place = Place::alone(lone.generation);
         lone.mark = mark;
-        lone.waiter.ticket = ticket;
+        lone.waiter.ticket = Ticket::new(origin);
         lone.place
     }
 
     /// Takes the last place.
     #[inline]
-    pub(super) fn join(&mut self, ticket: Ticket, mark: Mark) -> Place {
-        self.line.join_with_mark(mark, Waiter::new(ticket))
+    pub(super) fn join(&mut self, origin: Origin, mark: Mark) -> Place {
+        self.line.join_with_mark(mark, Waiter::new(origin))
     }
 
     /// Marks a place as held if it has been granted to somebody who came alone.

@@ -10,7 +10,7 @@ pub type Origin = &'static Location<'static>;
 pub struct Ticket {
     /// The line that asked for it.
     pub origin: Origin,
-    /// A number of the user's own.
+    /// A number of the user's own; 0 is none.
     pub tag: u64,
 }
 
@@ -60,15 +60,9 @@ impl Mark {
 }
 
 impl Ticket {
-    /// A ticket for the line that calls the caller, without a tag.
     #[inline]
-    #[must_use]
-    #[track_caller]
-    pub fn here() -> Self {
-        Self {
-            origin: Location::caller(),
-            tag: 0,
-        }
+    pub(super) fn new(origin: Origin) -> Self {
+        Self { origin, tag: 0 }
     }
 }
 
@@ -83,10 +77,10 @@ impl State {
 
 impl Waiter {
     #[inline]
-    pub(super) fn new(ticket: Ticket) -> Self {
+    pub(super) fn new(origin: Origin) -> Self {
         Self {
             waker: None,
-            ticket,
+            ticket: Ticket::new(origin),
         }
     }
 

@@ -32,8 +32,8 @@ pub trait QueueExt: Future + Sized {
     /// assert_eq!(block_on(async { 42 }.queued(&queue)), Err(QueueError::Closed));
     /// ```
     #[track_caller]
-    fn queued(self, queue: &TeventQueue) -> Queued<Self> {
-        Queued {
+    fn queued(self, queue: &TeventQueue) -> QueuedFuture<Self> {
+        QueuedFuture {
             section: Some(self),
             stage: Stage::Waiting {
                 entry: queue.entry(),
@@ -54,7 +54,7 @@ pin_project! {
     /// # Panics
     /// When polled after it was ready, or after the inner future panicked.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Queued<F> {
+    pub struct QueuedFuture<F> {
         // Dropped in this order: the section has ended before its turn does.
         #[pin]
         section: Option<F>,
@@ -69,7 +69,7 @@ enum Stage {
     Over,
 }
 
-impl<F: Future> Future for Queued<F> {
+impl<F: Future> Future for QueuedFuture<F> {
     type Output = Result<F::Output, QueueError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -85,7 +85,7 @@ impl<F: Future> Future for Queued<F> {
             };
         }
         let Stage::Holding { .. } = this.stage else {
-            panic!("a `Queued` was polled after it was ready");
+            panic!("a `QueuedFuture` was polled after it was ready");
         };
         let mut turn = HeldTurn {
             section: this.section,
@@ -114,8 +114,8 @@ impl<F> Drop for HeldTurn<'_, F> {
     }
 }
 
-impl<F> fmt::Debug for Queued<F> {
+impl<F> fmt::Debug for QueuedFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Queued").field(&self.stage).finish()
+        f.debug_tuple("QueuedFuture").field(&self.stage).finish()
     }
 }

@@ -1,0 +1,182 @@
+//! What is inside a queue, behind its borrow or lock; and around it, what all handles and seats share.
+
+use std::{borrow::Cow, task::Waker};
+
+use tevent_core::{
+    gate::{After, Gate, Limits},
+    line::{Line, Place},
+    wake::{WakeBatch, wake_in_batches},
+};
+
+use crate::{
+    error::Reason,
+    face::sealed::Face,
+    watch::{Moment, Seen, Watch},
+};
+
+/// What all handles, entries and guards of one queue share.
+pub struct Shared<F: Face> {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) watching: F::Watching,
+    room: F::Room,
+}
+
+/// What is changed under the borrow or lock.
+pub struct Inside {
+    pub(crate) gate: Gate,
+    /// Living handles; seats do not count.
+    handles: usize,
+    /// Why the queue was closed, if somebody said so.
+    pub(crate) reason: Option<Reason>,
+    /// Somebody watches what happens.
+    pub(crate) is_watched: bool,
+    /// Who waits until nobody is in the line.
+    pub(crate) drains: Line<Option<Waker>>,
+}
+
+impl<F: Face> Shared<F> {
+    pub(crate) fn share(name: Cow<'static, str>, limits: Limits) -> F::Shared {
+        F::share(Self {
+            name,
+            watching: F::Watching::default(),
+            room: F::room(Inside {
+                gate: Gate::with_limits(limits),
+                handles: 1,
+                reason: None,
+                is_watched: false,
+                drains: Line::new(),
+            }),
+        })
+    }
+
+    /// Works on the inside. This is the only way in: whatever runs foreign code (wakers, hooks) runs after it.
+    #[inline]
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> R {
+        F::with(&self.room, work)
+    }
+
+    /// Looks at the gate if nobody is changing it right now.
+    pub(crate) fn try_look<R>(&self, look: impl FnOnce(&Gate) -> R) -> Option<R> {
+        F::try_with(&self.room, |inside| look(&inside.gate))
+    }
+
+    /// Who wants to know what happens, if anybody does.
+    #[inline]
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        F::watch(&self.watching)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.with(|inside| inside.gate.stop());
+    }
+
+    pub(crate) fn start(&self) {
+        let after = self.with(|inside| inside.gate.start());
+        self.carry_out(after);
+    }
+
+    /// Resolves all that wait, in order. A waker that comes back to close again finds it under way.
+    pub(crate) fn close(&self, reason: Option<Reason>) {
+        let is_first = self.with(|inside| {
+            let is_first = inside.gate.close();
+            if is_first {
+                inside.reason = reason;
+            }
+            is_first
+        });
+        if is_first {
+            wake_in_batches(|batch| self.with(|inside| inside.gate.dismiss(batch)));
+            self.tell_if_drained();
+        }
+    }
+
+    pub(crate) fn add_handle(&self) {
+        self.with(|inside| inside.handles += 1);
+    }
+
+    pub(crate) fn drop_handle(&self) {
+        let is_last = self.with(|inside| {
+            inside.handles -= 1;
+            inside.handles == 0
+        });
+        if is_last {
+            self.close(None);
+        }
+    }
+
+    /// Wakes who was granted, one after the other.
+    #[inline]
+    pub(crate) fn carry_out(&self, after: After) {
+        self.note_grant(&after);
+        after.carry_out(|after| {
+            self.with(|inside| inside.gate.settle(after));
+            self.note_grant(after);
+        });
+    }
+
+    /// Tells who watches what has become of an entry.
+    #[inline]
+    pub(crate) fn note(&self, moment: Moment, place: Place) {
+        if let Some(watch) = self.watch() {
+            self.tell(watch, moment, place);
+        }
+    }
+
+    #[cold]
+    fn tell(&self, watch: &Watch, moment: Moment, place: Place) {
+        if let Some((_, ticket)) = self.with(|inside| inside.gate.entry(place)) {
+            watch.tell(&Seen {
+                queue: &self.name,
+                moment,
+                place,
+                ticket,
+            });
+        }
+    }
+
+    #[inline]
+    fn note_grant(&self, after: &After) {
+        if let Some(place) = after.granted() {
+            self.note(Moment::Granted, place);
+        }
+    }
+
+    /// Wakes who waits for the line to become empty, if it has.
+    pub(crate) fn tell_if_drained(&self) {
+        wake_in_batches(|batch| {
+            self.with(|inside| {
+                if inside.gate.is_empty() {
+                    inside.collect_drains(batch);
+                }
+            });
+        });
+    }
+}
+
+impl Inside {
+    /// The gate, if nobody wants to know what happens to it.
+    #[inline]
+    pub(crate) fn quietly(&mut self) -> Option<&mut Gate> {
+        (!self.is_watched && self.drains.is_empty()).then_some(&mut self.gate)
+    }
+
+    /// Whether somebody waits for the line to become empty, and it has.
+    #[inline]
+    pub(crate) fn is_drained(&self) -> bool {
+        !self.drains.is_empty() && self.gate.is_empty()
+    }
+
+    /// Wakes each once: who comes back too late finds somebody in the line, and registers again.
+    fn collect_drains(&mut self, batch: &mut WakeBatch) {
+        let mut next = self.drains.front();
+        while let Some(place) = next
+            && !batch.is_full()
+        {
+            next = self.drains.next(place);
+            if let Some(waker) = self.drains.get_mut(place).and_then(Option::take) {
+                let refused = batch.push(waker);
+                debug_assert!(refused.is_ok(), "the batch had room");
+            }
+        }
+    }
+}
