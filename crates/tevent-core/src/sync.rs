@@ -3,7 +3,7 @@
 #[cfg(not(loom))]
 pub use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, fence},
     },
     thread_local,
@@ -12,7 +12,7 @@ pub use std::{
 #[cfg(loom)]
 pub use loom::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, fence},
     },
     thread_local,

@@ -6,8 +6,10 @@
 use std::{
     cell::{OnceCell, RefCell},
     rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{PoisonError, TryLockError},
 };
+
+use tevent_core::sync::{Arc, Mutex};
 
 use crate::{
     inside::{Inside, Shared},
@@ -106,7 +108,7 @@ impl sealed::Face for Threads {
     }
 
     fn try_with<R>(room: &Self::Room, work: impl FnOnce(&mut Inside) -> R) -> Option<R> {
-        let mut inside: MutexGuard<'_, Inside> = match room.try_lock() {
+        let mut inside = match room.try_lock() {
             Ok(inside) => inside,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,

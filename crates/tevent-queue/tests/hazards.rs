@@ -1,4 +1,5 @@
 //! The bug classes of `reference/reliability.md` that a queue can have, by their numbers.
+#![cfg(not(loom))]
 
 mod common;
 

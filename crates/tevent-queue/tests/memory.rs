@@ -1,4 +1,5 @@
 //! What the queue takes from the heap: nothing once it is warm, and a burst's memory comes back.
+#![cfg(not(loom))]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

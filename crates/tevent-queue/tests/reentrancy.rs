@@ -1,4 +1,5 @@
 //! Wakers and formatters that come back to the queue that calls them (B16, B85).
+#![cfg(not(loom))]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The rules of the queue, by the numbers of `reference/tevent.md` section 2.7.
+#![cfg(not(loom))]
 
 mod common;
 

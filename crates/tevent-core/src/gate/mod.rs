@@ -167,7 +167,7 @@ impl Gate {
         if self.is_closed() {
             return Some(self.join_closed(origin));
         }
-        let is_full = self.len() >= limit.min(self.limits.capacity);
+        let is_full = self.len() >= limit || self.is_full();
         (!is_full).then(|| self.join_last(origin, Mark::default()))
     }
 
@@ -192,7 +192,7 @@ impl Gate {
         if !self.is_running() {
             return Err(Refusal::Stopped);
         }
-        if self.turns == self.limits.permits || self.len() > self.turns {
+        if self.turns == self.limits.permits || self.len() > self.turns || self.is_full() {
             return Err(Refusal::Busy);
         }
         self.counts.grants += 1;
@@ -463,6 +463,11 @@ impl Gate {
         let place = self.order.join(origin, Mark::new(State::Closed));
         self.order.detach(place);
         place
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.len() >= self.limits.capacity
     }
 
     #[inline]
