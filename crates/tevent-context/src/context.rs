@@ -46,6 +46,7 @@ impl Context {
     }
 
     /// Spawns a task; it runs while the loop does. See [`Handle::spawn`].
+    #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
         self.core.executor.spawn(future)
     }
@@ -58,7 +59,8 @@ impl Context {
     /// ([`Context::run`] and [`Context::turn`] give that error back).
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let result = self.core.enter(|| {
-            let turn = |is_finished: &dyn Fn() -> bool| self.phases(None, is_finished).map(drop);
+            let turn =
+                |is_finished: &dyn Fn() -> bool| self.phases(None, &|_| is_finished()).map(drop);
             self.core.executor.drive(future, turn)
         });
         result.unwrap_or_else(|error| {
@@ -77,14 +79,16 @@ impl Context {
         self.core.enter(|| {
             let is_idle = || self.core.executor.live() == 0;
             while !is_idle() {
-                self.phases(None, &is_idle)?;
+                self.phases(None, &|_| is_idle())?;
             }
             Ok(())
         })
     }
 
-    /// Runs the loop once (C: `tevent_loop_once`): every phase, each within its bound. If nothing is ready, it waits
-    /// for an event, at most `timeout`; `None` waits as long as it takes, `Some(Duration::ZERO)` does not wait.
+    /// Runs the loop once (C: `tevent_loop_once`): every phase, each within its bound. If there was nothing to do, it
+    /// waits for an event, at most `timeout`; `None` waits as long as it takes, `Some(Duration::ZERO)` does not wait. A
+    /// turn that has polled a task or fired a timer does not wait: whoever calls it in a loop may look at what was
+    /// done.
     ///
     /// A host that runs this loop inside its own watches the [descriptor](AsFd) and the [next
     /// deadline](Handle::next_deadline), and calls this with a zero timeout until nothing is [left](Turn::more).
@@ -96,7 +100,7 @@ impl Context {
     /// If called inside a task of this context.
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
         let counts = self.core.enter(|| {
-            let counts = self.phases(timeout, &|| false)?;
+            let counts = self.phases(timeout, &|done| done.polls > 0 || done.timers > 0)?;
             self.core.will_be_told();
             io::Result::Ok(counts)
         })?;

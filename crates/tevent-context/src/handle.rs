@@ -50,6 +50,7 @@ impl Handle {
     /// Spawns a task on this loop. It is polled first when its turn comes, never inside this call.
     ///
     /// Once the context has ended, the future is dropped unpolled and the task counts as cancelled.
+    #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
         self.inner.executor.spawn(future)
     }

@@ -32,29 +32,26 @@ pub struct Turn {
 }
 
 impl Context {
-    /// The phases. Signals and messages get theirs with their events.
+    /// The phases. Signals and messages get theirs with their events. `is_over` is told what was done so far and says
+    /// whether there is nothing to wait for.
     pub(crate) fn phases(
         &self,
         timeout: Option<Duration>,
-        is_over: &dyn Fn() -> bool,
+        is_over: &dyn Fn(&Turn) -> bool,
     ) -> io::Result<Turn> {
+        let mut done = Turn::default();
         self.core.executor.accept_remote();
-        let polls = self.core.executor.run_ready(POLLS_PER_TURN).polls;
-        let timers = self.core.fire_timers();
-        let events = self.wait(timeout, is_over)?.events;
-        Ok(Turn {
-            polls,
-            timers,
-            events,
-            more: false,
-        })
+        done.polls = self.core.executor.run_ready(POLLS_PER_TURN).polls;
+        done.timers = self.core.fire_timers();
+        done.events = self.wait(timeout, is_over(&done))?.events;
+        Ok(done)
     }
 
     /// Polls the reactor: without waiting if there is work, or an end; else until an event, the earliest timer or the
     /// timeout.
-    fn wait(&self, timeout: Option<Duration>, is_over: &dyn Fn() -> bool) -> io::Result<Waited> {
+    fn wait(&self, timeout: Option<Duration>, is_over: bool) -> io::Result<Waited> {
         self.core.forget_time();
-        if self.core.executor.has_ready() || is_over() {
+        if is_over || self.core.executor.has_ready() {
             return self.reactor.wait(Some(Duration::ZERO));
         }
         let waited = if self.core.executor.park() {

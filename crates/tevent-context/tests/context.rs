@@ -68,6 +68,13 @@ fn a_turn_says_what_it_did_and_whether_there_is_more() {
     assert_eq!((turn.polls, turn.timers, turn.more), (1, 0, false));
     assert_eq!(
         rig.clock.now(),
+        rig.at(0),
+        "it has done something, and does not wait"
+    );
+    let turn = rig.context.turn(Some(ms(3))).expect("the poll works");
+    assert_eq!((turn.polls, turn.timers, turn.more), (0, 0, false));
+    assert_eq!(
+        rig.clock.now(),
         rig.at(3),
         "the timeout was shorter than the timer"
     );

@@ -8,6 +8,7 @@ pub mod budget;
 pub mod doorbell;
 pub mod gate;
 pub mod line;
+pub mod observe;
 pub mod panics;
 pub mod sync;
 pub mod timers;

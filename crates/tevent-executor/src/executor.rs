@@ -5,6 +5,7 @@ use std::fmt;
 
 use tevent_core::budget;
 use tevent_core::doorbell::Doorbell;
+use tevent_core::observe::{self, Observer, Polled};
 use tevent_core::sync::Arc;
 
 use crate::spawner::Spawner;
@@ -48,8 +49,9 @@ impl Executor {
     ///
     /// On an executor that has ended the future is dropped unpolled, and the task's outcome is
     /// [`TaskError::Cancelled`].
+    #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        Task::new(self.owner.spawn(future))
+        Task::spawned(self.owner.spawn(future), &self.owner)
     }
 
     /// A handle that can spawn, too, and does not keep the executor from ending.
@@ -94,7 +96,7 @@ impl Executor {
     /// polled after all that were ready before.
     ///
     /// # Panics
-    /// If called from inside a task of this executor.
+    /// If called from inside a task of this executor; and with a panic of an [observer](tevent_core::observe).
     pub fn run_ready(&self, allowance: u32) -> Ran {
         let _polling = Polling::begin(&self.owner);
         let mut ran = Ran::default();
@@ -104,12 +106,32 @@ impl Executor {
             let polled = self.owner.run_next();
             let charged = budget::restore(saved);
             if !polled {
+                self.tell_out_of_work();
                 break;
             }
             ran.polls += 1;
             ran.spent += 1 + charged;
+            if let Some(observer) = observe::observer() {
+                self.tell_polled(observer);
+            }
         }
         ran
+    }
+
+    #[cold]
+    fn tell_polled(&self, observer: &Observer) {
+        let polled = self.owner.polled();
+        (observer.polled)(&Polled {
+            round: polled.round.filter(|_| self.shuffle.is_none()),
+            ..polled
+        });
+    }
+
+    fn tell_out_of_work(&self) {
+        if let Some(observer) = observe::observer() {
+            self.owner.rest();
+            (observer.out_of_work)(self.owner.id());
+        }
     }
 
     #[inline]

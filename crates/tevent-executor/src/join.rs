@@ -1,11 +1,15 @@
 //! The handle of a spawned task: await it, cancel it, or let it run on.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use tevent_core::observe;
+
 use crate::TaskError;
-use crate::task::Joint;
+use crate::task::{Joint, Owner};
 
 /// A spawned task, as a future of its output. Like every future it does nothing for who does not await it, but the task
 /// runs all the same.
@@ -23,8 +27,23 @@ pub struct Task<T> {
 }
 
 impl<T> Task<T> {
-    pub(crate) fn new(joint: Joint<T>) -> Self {
+    /// The handle of a task that the caller's caller has just spawned.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn spawned(joint: Joint<T>, owner: &Owner) -> Self {
+        if observe::observer().is_some() {
+            note_spawn(&joint, owner, Location::caller());
+        }
         Self { joint }
+    }
+
+    /// Gives the task a name, which reports about hung queues show. Nobody keeps it unless somebody observes: a queue
+    /// with a detector lives on this thread.
+    pub fn named(self, name: impl Into<Cow<'static, str>>) -> Self {
+        if observe::observer().is_some() && !self.is_finished() {
+            observe::name(self.joint.id(), name.into());
+        }
+        self
     }
 
     /// Lets the task run on by itself. Its output is dropped when it ends; a panic is reported by the panic hook only.
@@ -50,6 +69,14 @@ impl<T> Task<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.joint.is_finished()
+    }
+}
+
+#[cold]
+fn note_spawn<T>(joint: &Joint<T>, owner: &Owner, place: &'static Location<'static>) {
+    if !joint.is_finished() {
+        joint.set_serial(owner.next_serial());
+        observe::spawned(joint.id(), place);
     }
 }
 

@@ -23,8 +23,9 @@ impl Spawner {
     }
 
     /// Spawns a task, as [`Executor::spawn`](crate::Executor::spawn).
+    #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        Task::new(self.owner.spawn(future))
+        Task::spawned(self.owner.spawn(future), &self.owner)
     }
 }
 

@@ -18,6 +18,10 @@ pub enum QueueError {
     ClosedWith(Reason),
     /// As many were in the line as may be ([`capacity`](crate::Builder::capacity)); the entry never had a place.
     Full,
+    /// Driven work was cancelled ([`cancel`](crate::Queued::cancel)), before its turn or after: it has been dropped.
+    Cancelled,
+    /// The loop that was to run the work has ended, or refused it: the work has been dropped.
+    Abandoned,
 }
 
 /// Why [`try_entry`](crate::TeventQueue::try_entry) did not give the turn at once.
@@ -65,6 +69,10 @@ impl fmt::Display for QueueError {
             }
             Self::Full => {
                 f.write_str("the queue was full: try again when its length has gone down")
+            }
+            Self::Cancelled => f.write_str("the work was cancelled"),
+            Self::Abandoned => {
+                f.write_str("the loop that was to run the work has ended, or refused it")
             }
         }
     }

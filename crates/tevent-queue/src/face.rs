@@ -12,6 +12,7 @@ use std::{
 use tevent_core::sync::{Arc, Mutex};
 
 use crate::{
+    driven::Holders,
     inside::{Inside, Shared},
     watch::Watch,
 };
@@ -43,6 +44,8 @@ pub(crate) mod sealed {
         type Room;
         /// Who wants to know what happens.
         type Watching: Default;
+        /// Driven work that has the turn.
+        type Driven: Default;
 
         fn share(shared: Shared<Self>) -> Self::Shared;
 
@@ -62,6 +65,7 @@ impl sealed::Face for Local {
     type Shared = Rc<Shared<Self>>;
     type Room = RefCell<Inside>;
     type Watching = OnceCell<Box<Watch>>;
+    type Driven = RefCell<Holders>;
 
     fn share(shared: Shared<Self>) -> Self::Shared {
         Rc::new(shared)
@@ -92,6 +96,7 @@ impl sealed::Face for Threads {
     type Shared = Arc<Shared<Self>>;
     type Room = Mutex<Inside>;
     type Watching = ();
+    type Driven = ();
 
     fn share(shared: Shared<Self>) -> Self::Shared {
         Arc::new(shared)

@@ -48,10 +48,41 @@ impl<F: Face> QueueGuard<F> {
         }
     }
 
+    /// Says that this guard moves into another task: the one that took it does not count as its holder any more.
+    ///
+    /// It changes nothing but what the [detector](crate::Finding) believes. A task that gives its guard away and then
+    /// awaits the same queue would otherwise look as if it blocked itself.
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use tevent_queue::TeventQueue;
+    ///
+    /// # let spawn = drop::<futures::future::LocalBoxFuture<'static, ()>>;
+    /// let queue = TeventQueue::new("disk");
+    /// let guard = queue.try_entry().unwrap().handed_over();
+    /// spawn(Box::pin(async move {
+    ///     // .. the rest of the work
+    ///     drop(guard);
+    /// }));
+    /// assert!(block_on(queue.entry()).is_ok());
+    /// ```
+    pub fn handed_over(self) -> Self {
+        self.seat.hand_over();
+        self
+    }
+
     /// The tag given to the entry; 0 if none.
     #[must_use]
     pub fn tag(&self) -> u64 {
         self.seat.known().map_or(0, |(_, ticket)| ticket.tag)
+    }
+
+    pub(crate) fn set_tag(&self, tag: u64) {
+        self.seat.set_tag(tag);
+    }
+
+    pub(crate) fn position(&self) -> Option<usize> {
+        self.seat.position()
     }
 
     /// The name of the queue.

@@ -18,6 +18,8 @@ use crate::{
 pub struct Shared<F: Face> {
     pub(crate) name: Cow<'static, str>,
     pub(crate) watching: F::Watching,
+    /// Driven work that has the turn.
+    pub(crate) driven: F::Driven,
     room: F::Room,
 }
 
@@ -39,6 +41,7 @@ impl<F: Face> Shared<F> {
         F::share(Self {
             name,
             watching: F::Watching::default(),
+            driven: F::Driven::default(),
             room: F::room(Inside {
                 gate: Gate::with_limits(limits),
                 handles: 1,
@@ -124,11 +127,12 @@ impl<F: Face> Shared<F> {
 
     #[cold]
     fn tell(&self, watch: &Watch, moment: Moment, place: Place) {
-        if let Some((_, ticket)) = self.with(|inside| inside.gate.entry(place)) {
+        if let Some((state, ticket)) = self.with(|inside| inside.gate.entry(place)) {
             watch.tell(&Seen {
                 queue: &self.name,
                 moment,
                 place,
+                state,
                 ticket,
             });
         }

@@ -29,9 +29,16 @@
 //! - Closing, or dropping the last handle, resolves all that wait with [`QueueError::Closed`], in order.
 //! - A queue has no bound of its own: every entry is a future that somebody holds, at 40 bytes each.
 //!
+//! # More than entries
+//! - [`future.queued(&queue)`](QueueExt::queued), [`stream.queued(&queue)`](StreamQueueExt::queued) and
+//!   [`sink.queued(&queue)`](SinkQueueExt::queued): work that takes its turns by itself.
+//! - [`KeyedQueue`]: a line for each key, made on first use, gone when nobody is in it.
+//!
 //! # A future that nobody polls
 //! A granted entry has the turn whether it is polled or not. A task that keeps an entry without polling it (in a
-//! `select!` whose other branch awaits the same queue, say) holds up the line until it drops or polls the entry.
+//! `select!` whose other branch awaits the same queue, say) holds up the line until it drops or polls the entry. A
+//! driven entry cannot: [`add_on`](TeventQueue::add_on) gives the work to a task of its own, and the caller awaits the
+//! result.
 //!
 //! # Wakers
 //! A queue keeps the waker of the task that left last, and reuses it when that task comes back: a turn that goes round
@@ -41,28 +48,48 @@
 mod block;
 mod builder;
 mod combinators;
+mod detector;
 mod drain;
+mod driven;
+mod emptied;
 mod entry;
 mod error;
 mod face;
 mod guard;
 mod inside;
+mod keyed;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod queue;
 mod seat;
 mod stats;
+#[cfg(feature = "stats")]
+mod timing;
 mod trace;
+#[cfg(feature = "tracing")]
+mod tracing;
 mod unless;
 mod watch;
 
 pub use block::QueueBlock;
 pub use builder::Builder;
-pub use combinators::{QueueExt, QueuedFuture};
+pub use combinators::{
+    QueueExt, QueuedFuture, QueuedSink, QueuedSinkError, QueuedStream, SinkQueueExt, StreamQueueExt,
+};
+pub use detector::{CycleLink, Finding, Policy, TaskName};
 pub use drain::Drain;
+pub use driven::{AddError, Queued};
+pub use emptied::Emptied;
 pub use entry::QueueEntry;
 pub use error::{NotStopped, QueueError, Reason, TryEntryError};
 pub use face::{Face, Local, Threads};
 pub use guard::QueueGuard;
+pub use keyed::{KeyedEntry, KeyedGuard, KeyedLine, KeyedQueue};
 pub use queue::{SyncTeventQueue, TeventQueue};
 pub use stats::{EntryInfo, EntryState, Stats};
+#[cfg(feature = "stats")]
+pub use timing::{Since, Summary, Timing};
 pub use trace::{TraceKind, TracePoint};
+#[cfg(feature = "tracing")]
+pub use tracing::tracing_hook;
 pub use unless::Unless;

@@ -2,11 +2,12 @@
 
 use std::{array, borrow::Cow, fmt, panic::Location};
 
-use tevent_core::gate::{Gate, Limits, State, Ticket};
+use tevent_core::gate::{Gate, Limits, Origin, State, Ticket};
 
 use crate::{
-    Builder, Drain, Face, Local, QueueBlock, QueueEntry, QueueGuard, Stats, Threads, TracePoint,
-    TryEntryError, error::Reason, inside::Shared, seat::Seat, stats::EntryInfo,
+    Builder, Drain, Face, Local, Policy, QueueBlock, QueueEntry, QueueGuard, Stats, Threads,
+    TracePoint, TryEntryError, detector::Link, error::Reason, inside::Shared, seat::Seat,
+    stats::EntryInfo, watch::Watch,
 };
 use std::rc::Rc;
 
@@ -60,7 +61,7 @@ impl TeventQueue {
     /// C: `tevent_queue_create`.
     #[must_use = "dropping the last handle closes the queue"]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
-        Self::with_limits(name.into(), Limits::default())
+        Self::builder(name).build()
     }
 
     /// A queue with several permits, or with a bound.
@@ -82,9 +83,36 @@ impl TeventQueue {
     /// drop(queue.try_entry()); // disk: Attach .., disk: BeforeTrigger .., disk: Detach ..
     /// ```
     pub fn on_trace(&self, hook: impl Fn(&TracePoint<'_>) + 'static) {
-        let watch = self.shared.watching.get_or_init(Box::default);
-        watch.add_hook(Rc::new(hook));
+        self.watch().add_hook(Rc::new(hook));
+    }
+
+    /// Puts a queue that has just been made under observation.
+    pub(crate) fn detect(&self, policy: Policy) {
+        if !matches!(policy, Policy::Off) {
+            self.watch().set_detector(Link::new(&self.shared, policy));
+        }
+    }
+
+    fn watch(&self) -> &Watch {
         self.shared.with(|inside| inside.is_watched = true);
+        self.shared.watching.get_or_init(Box::default)
+    }
+
+    #[cfg(feature = "stats")]
+    pub(crate) fn time(&self, clock: crate::timing::Clock) {
+        let stopwatch = crate::timing::Stopwatch::new(clock);
+        self.watch().set_stopwatch(stopwatch);
+    }
+
+    #[cfg(feature = "stats")]
+    pub(crate) fn stopwatch(&self) -> Option<&crate::timing::Stopwatch> {
+        self.shared.watch()?.stopwatch()
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn meter(&self) {
+        let meter = crate::metrics::Meter::new(self.name());
+        self.watch().set_meter(meter);
     }
 }
 
@@ -111,7 +139,13 @@ impl<F: Face> TeventQueue<F> {
     #[inline]
     #[track_caller]
     pub fn entry(&self) -> QueueEntry<F> {
-        QueueEntry::new(Seat::join(&self.shared, Location::caller()))
+        self.entry_from(Location::caller())
+    }
+
+    /// The same, asked for by another line of the source.
+    #[inline]
+    pub(crate) fn entry_from(&self, origin: Origin) -> QueueEntry<F> {
+        QueueEntry::new(Seat::join(&self.shared, origin))
     }
 
     /// Takes the last place if fewer than `limit` are in the line, those with the turn included: `1` is "only if it is
@@ -234,7 +268,20 @@ impl<F: Face> TeventQueue<F> {
         self.look(|gate| gate.entries().take(at_most).map(EntryInfo::from).collect())
     }
 
-    fn look<R>(&self, look: impl FnOnce(&Gate) -> R) -> R {
+    /// Where the [`holder`](Self::holder) stands in the line.
+    pub(crate) fn holder_position(&self) -> Option<usize> {
+        self.look(|gate| {
+            gate.entries()
+                .take_while(|(state, _)| state.has_turn())
+                .position(|(state, _)| state == State::Held)
+        })
+    }
+
+    pub(crate) fn inner(&self) -> &F::Shared {
+        &self.shared
+    }
+
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Gate) -> R) -> R {
         self.shared.with(|inside| look(&inside.gate))
     }
 }

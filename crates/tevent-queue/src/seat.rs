@@ -102,6 +102,13 @@ impl<F: Face> Seat<F> {
         }
     }
 
+    /// The turn counts as nobody's in the eyes of the detector.
+    pub(crate) fn hand_over(&self) {
+        if let Some(watch) = self.shared.as_ref().and_then(|shared| shared.watch()) {
+            watch.hand_over(self.place);
+        }
+    }
+
     /// The state and what the seat is known by; `None` if it is over.
     pub(crate) fn known(&self) -> Option<(State, Ticket)> {
         let shared = self.shared.as_ref()?;
@@ -239,9 +246,14 @@ impl<F: Face> Shared<F> {
     #[inline(never)]
     fn leave_others(&self, place: Place) {
         self.note(Moment::Detached, place);
-        let after = self.with(|inside| inside.gate.leave(place));
+        let mut is_drained = false;
+        let after = self.with(|inside| {
+            let after = inside.gate.leave(place);
+            is_drained = inside.is_drained();
+            after
+        });
         self.carry_out(after);
-        if self.with(|inside| inside.is_drained()) {
+        if is_drained {
             self.tell_if_drained();
         }
     }

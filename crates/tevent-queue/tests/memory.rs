@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
+use futures::executor::LocalPool;
 use tevent_queue::{QueueEntry, TeventQueue};
 
 struct Counting;
@@ -121,4 +122,21 @@ fn a_turn_that_goes_round_clones_no_waker() {
             assert_eq!(cloned, usize::from(round == 0), "task {n} in round {round}");
         }
     }
+}
+
+#[test]
+fn b55_driven_work_leaves_nothing_behind() {
+    let (queue, mut pool) = (TeventQueue::new("q"), LocalPool::new());
+    let spawner = pool.spawner();
+    let mut round = || {
+        for _ in 0..100 {
+            queue.add_on(&spawner, async {}).detach();
+        }
+        pool.run_until_stalled();
+        assert!(queue.is_empty());
+    };
+    round();
+    let before = BYTES.get();
+    (0..5).for_each(|_| round());
+    assert_eq!(BYTES.get(), before);
 }

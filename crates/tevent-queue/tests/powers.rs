@@ -14,7 +14,7 @@ use tokio_test::task::spawn;
 fn q11_an_untriggered_entry_is_granted_first_when_the_queue_starts() {
     let queue = TeventQueue::new("q");
     let guard = queue.try_entry().unwrap();
-    let mut behind = wait(&queue);
+    let behind = wait(&queue);
     queue.stop();
     let mut same = spawn(guard.untrigger().unwrap());
     assert!(same.poll().is_pending() && !behind.is_woken());

@@ -36,7 +36,8 @@
 //! - The loop and its time: [`Context`], [`Handle`], [`spawn`], [`sleep()`], [`timeout()`], [`yield_now()`]. Tests take
 //!   a [`VirtualClock`].
 //! - Tasks: a [`Task`] is a future of the task's output; dropping it cancels.
-//! - Order: [`TeventQueue`], or [`future.queued(&queue)`](QueueExt::queued).
+//! - Order: [`TeventQueue`], [`queue.add(work)`](TeventQueueExt::add), or [`future.queued(&queue)`](QueueExt::queued);
+//!   [`SyncTeventQueue`] for many threads; the rest in [`queue`].
 //! - Sockets, and a writer that keeps many tasks' records whole and in order on one of them: [`net`].
 //!
 //! This crate only re-exports; the code lives in the crates `tevent-context`, `tevent-executor`, `tevent-queue` and
@@ -45,14 +46,26 @@
 #![cfg_attr(doctest, doc = include_str!("../../../README.md"))]
 
 pub use tevent_context::{
-    Builder, Cancel, Context, Elapsed, Handle, NoContext, Outcome, Sleep, Task, TaskError, Timeout,
-    Turn, VirtualClock, YieldNow, sleep, sleep_until, spawn, timeout, yield_now,
+    Builder, Cancel, Context, Elapsed, EntryTimeout, Handle, NoContext, Outcome, QueueEntryExt,
+    Sleep, Task, TaskError, TeventQueueExt, Timeout, Turn, VirtualClock, WaitError, YieldNow,
+    sleep, sleep_until, spawn, timeout, yield_now,
 };
 pub use tevent_queue::{
-    QueueEntry, QueueError, QueueExt, QueueGuard, QueuedFuture, TeventQueue, TryEntryError,
+    QueueEntry, QueueError, QueueExt, QueueGuard, Queued, QueuedFuture, SyncTeventQueue,
+    TeventQueue, TryEntryError,
 };
+
+/// Everything about queues; the most used names are at the top of this crate, too.
+pub mod queue {
+    pub use tevent_queue::*;
+}
 
 /// TCP as futures, and the queued writer.
 pub mod net {
     pub use tevent_net::*;
 }
+
+/// The chapters of the book, so that their programs are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/book/queue.md")]
+mod book {}

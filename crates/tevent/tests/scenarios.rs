@@ -136,3 +136,36 @@ fn a_peer_that_goes_away_is_an_error_for_everybody_who_waits_and_not_for_the_loo
         assert_eq!(spawn(async { 5 }).await, 5);
     });
 }
+
+#[test]
+fn q15_q16_busy_queues_take_turns_beside_a_task_that_adds_and_leaves_for_ever() {
+    let context = Context::new().expect("descriptors for a loop");
+    let order = context.block_on(async {
+        let (a, b) = (TeventQueue::new("a"), TeventQueue::new("b"));
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let mut jobs = Vec::new();
+        for number in 1..=3 {
+            for queue in [&a, &b] {
+                let (entry, order) = (queue.entry(), Rc::clone(&order));
+                let name = format!("{}{number}", queue.name());
+                jobs.push(spawn(async move {
+                    let _turn = entry.await.expect("the queue is open");
+                    yield_now().await;
+                    order.borrow_mut().push(name);
+                }));
+            }
+        }
+        let restless = spawn(async move {
+            loop {
+                drop(a.entry());
+                yield_now().await;
+            }
+        });
+        for job in jobs {
+            job.await;
+        }
+        drop(restless);
+        order.take()
+    });
+    assert_eq!(order, ["a1", "b1", "a2", "b2", "a3", "b3"]);
+}

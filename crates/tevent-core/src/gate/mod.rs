@@ -24,6 +24,7 @@
 //! what its owner has to do once the borrow or lock around the gate has ended. One algorithm, any number of faces.
 
 mod after;
+mod look;
 mod order;
 mod state;
 
@@ -407,11 +408,6 @@ impl Gate {
     #[must_use]
     pub fn position(&self, place: Place) -> Option<usize> {
         self.order.places().position(|other| other == place)
-    }
-
-    /// The entries in the line, in order.
-    pub fn entries(&self) -> impl Iterator<Item = (State, Ticket)> {
-        self.order.places().filter_map(|place| self.entry(place))
     }
 
     /// Decides who has the turn (arrow 2). The only place where a waiting entry is granted; may run at any time, any

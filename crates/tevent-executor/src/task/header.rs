@@ -6,6 +6,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Waker};
 
+use tevent_core::observe::TaskId;
 use tevent_core::sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, Ordering, fence};
 
 use super::life::Life;
@@ -29,6 +30,8 @@ pub(crate) struct Header {
     refs: AtomicU32,
     /// The place in the table of live tasks.
     pub(crate) slot: Cell<u32>,
+    /// Which of the executor's tasks this is, for [`Header::id`]; 0 if nobody observed when it was spawned.
+    pub(crate) serial: Cell<u32>,
     pub(crate) flags: Cell<Flags>,
     /// Any thread: the task keeps its executor's shared part alive, as somebody has cloned its waker.
     keeps_shared: AtomicBool,
@@ -68,6 +71,7 @@ impl Header {
             joiner: UnsafeCell::new(None),
             refs: AtomicU32::new(REF),
             slot: Cell::new(0),
+            serial: Cell::new(0),
             flags: Cell::new(Flags::QUEUED.with(Flags::JOINT)),
             keeps_shared: AtomicBool::new(false),
             life: Life::new(),
@@ -193,6 +197,17 @@ impl Header {
 
     pub(crate) fn clear(&self, flag: Flags) {
         self.flags.set(self.flags.get().without(flag));
+    }
+
+    /// What observers know the task by.
+    pub(crate) fn id(&self) -> TaskId {
+        TaskId::new(ptr::from_ref(self).addr(), self.serial.get())
+    }
+
+    /// The living wakers of a task that is not `DONE`; `None` while a foreign wake is on its way.
+    pub(crate) fn wakers(&self) -> Option<u32> {
+        let refs = self.refs.load(Ordering::Acquire);
+        (refs & REMOTE == 0).then(|| refs / REF - 1)
     }
 
     /// Presets the count, to test its limit without 2^31 leaks.

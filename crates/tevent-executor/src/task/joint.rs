@@ -5,6 +5,8 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
+use tevent_core::observe::TaskId;
+
 use super::guarded::guarded;
 use super::header::{Flags, Panic};
 use super::shared;
@@ -93,6 +95,15 @@ impl<T> Joint<T> {
 
     pub(crate) fn is_finished(&self) -> bool {
         self.task.header().has(Flags::DONE)
+    }
+
+    /// Right after the spawn: ids do not change.
+    pub(crate) fn set_serial(&self, serial: u32) {
+        self.task.header().serial.set(serial);
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.task.header().id()
     }
 
     pub(crate) fn flags(&self) -> Flags {

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use tevent_core::doorbell::Doorbell;
+use tevent_core::observe::{self, ExecutorId, Idle, Polled, TaskId};
 use tevent_core::sync::Arc;
 
 use super::header::{Flags, Header};
@@ -33,6 +34,10 @@ struct Local {
     /// Somebody is in [`Owner::cancel_all`], and will see to what is doomed meanwhile.
     cancelling: Cell<bool>,
     polling: Cell<bool>,
+    /// While polling: the task whose turn it is. Null, or stale but alive, between a run and the next.
+    running: Cell<*const Header>,
+    /// Tasks spawned so far while somebody observed.
+    spawned: Cell<u32>,
 }
 
 // SAFETY: threads other than the owner's use only `remote` and `doorbell`, which are Sync. `local` is reached through
@@ -69,6 +74,19 @@ pub(crate) fn enter<R>(owner: &Owner, f: impl FnOnce() -> R) -> R {
     let previous = CURRENT.with(|current| current.replace(Arc::as_ptr(&owner.shared)));
     let _restore = Restore(previous);
     f()
+}
+
+/// The task that the innermost executor of this thread is polling.
+fn current_task() -> Option<TaskId> {
+    let shared = CURRENT.with(Cell::get);
+    // SAFETY: not null, so this thread is inside `enter`, whose caller keeps the executor alive.
+    let local = &unsafe { shared.as_ref() }?.local;
+    if !local.polling.get() {
+        return None;
+    }
+    // SAFETY: while the executor polls, foreign code runs inside a task's run, during which the task is alive, and
+    // inside an observer's call, before which the pointer is set to null; owner's thread.
+    unsafe { local.running.get().as_ref() }.map(Header::id)
 }
 
 impl Drop for Shared {
@@ -131,7 +149,10 @@ impl Owner {
             closed: Cell::new(false),
             cancelling: Cell::new(false),
             polling: Cell::new(false),
+            running: Cell::new(ptr::null()),
+            spawned: Cell::new(0),
         };
+        observe::set_teller(current_task);
         let shared = Shared {
             remote: RemoteStack::new(),
             doorbell,
@@ -187,9 +208,47 @@ impl Owner {
         let Some(task) = (unsafe { &mut *self.local().ready.get() }).pop_front() else {
             return false;
         };
+        let running = &self.local().running;
+        running.set(task.as_ptr());
         // SAFETY: the ready queue holds live tasks: `settle` waits for QUEUED to be cleared.
-        unsafe { TaskRef::new(task) }.run();
+        if !unsafe { TaskRef::new(task) }.run() {
+            running.set(ptr::null());
+        }
         true
+    }
+
+    /// What the run that has just ended came to, for an observer. No task is the current one any more.
+    pub(crate) fn polled(&self) -> Polled {
+        let task = self.local().running.replace(ptr::null());
+        // SAFETY: null if the task has ended; otherwise it is alive, as nothing has run since; owner's thread.
+        let task = unsafe { task.as_ref() }.filter(|task| !task.has(Flags::QUEUED));
+        let idle = task.and_then(|task| {
+            Some(Idle {
+                task: task.id(),
+                wakers: task.wakers()?,
+            })
+        });
+        Polled {
+            executor: self.id(),
+            idle,
+            round: Some(self.ready()),
+        }
+    }
+
+    /// No task is the current one: before an observer is called.
+    pub(crate) fn rest(&self) {
+        self.local().running.set(ptr::null());
+    }
+
+    /// A number for a task that is observed from its beginning; 0 is for the others.
+    pub(crate) fn next_serial(&self) -> u32 {
+        let serial = self.local().spawned.get().wrapping_add(1);
+        self.local().spawned.set(serial);
+        serial
+    }
+
+    pub(crate) fn id(&self) -> ExecutorId {
+        ExecutorId(Arc::as_ptr(&self.shared).addr())
     }
 
     /// Lets a task of the ready queue change places with its head.

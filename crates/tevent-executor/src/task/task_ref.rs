@@ -3,6 +3,7 @@
 use std::ptr::NonNull;
 use std::task::Context;
 
+use tevent_core::observe;
 use tevent_core::sync::Arc;
 
 use super::cell;
@@ -47,13 +48,14 @@ impl TaskRef {
         }
     }
 
-    /// Arrows 2 to 4, for a task just taken off the ready queue. Does not unwind.
+    /// Arrows 2 to 4, for a task just taken off the ready queue. Does not unwind. `true`: the task lives on.
     #[inline]
-    pub(super) fn run(self) {
+    pub(super) fn run(self) -> bool {
         let header = self.header();
         header.clear(Flags::QUEUED);
         if header.has(Flags::DONE.with(Flags::CANCELLED)) {
-            return self.cancel_now();
+            self.cancel_now();
+            return false;
         }
         header.set(Flags::RUNNING);
         // SAFETY: the task outlives the waker: the owner's reference is not given back while RUNNING.
@@ -66,9 +68,13 @@ impl TaskRef {
         } else if header.has(Flags::CANCELLED) {
             self.drop_future();
             self.finish();
+        } else {
+            header.clear(Flags::RUNNING);
+            return true;
         }
         header.clear(Flags::RUNNING);
         self.settle();
+        false
     }
 
     /// Drops the future, unless it is gone or somebody is in it: then that one will. Does not unwind.
@@ -109,6 +115,9 @@ impl TaskRef {
     fn finish(self) {
         let header = self.header();
         header.set(Flags::DONE);
+        if observe::observer().is_some() {
+            observe::ended(header.id());
+        }
         // SAFETY: becoming DONE right now, by the executor's own hand.
         unsafe { header.shared() }.forget_live(header.slot.get());
         if header.has(Flags::JOINT) {

@@ -3,21 +3,22 @@
 use std::{
     fmt,
     future::Future,
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
 
-use crate::{QueueEntry, QueueError, QueueGuard, TeventQueue};
+use super::turn::{Turn, end, in_turn};
+use crate::{Face, Local, QueueError, TeventQueue};
 
 /// Serialises futures by a queue.
 pub trait QueueExt: Future + Sized {
     /// Takes the last place in the queue, now, and at its turn polls the future to its end.
     ///
     /// The output is the future's own, or [`QueueError::Closed`] if the queue was closed before its turn; then the
-    /// future has never been polled.
+    /// future has never been polled. For a [`SyncTeventQueue`](crate::SyncTeventQueue) the future of it all is `Send`
+    /// if this one is.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -32,17 +33,17 @@ pub trait QueueExt: Future + Sized {
     /// assert_eq!(block_on(async { 42 }.queued(&queue)), Err(QueueError::Closed));
     /// ```
     #[track_caller]
-    fn queued(self, queue: &TeventQueue) -> QueuedFuture<Self> {
+    fn queued<F: Face>(self, queue: &TeventQueue<F>) -> QueuedFuture<Self, F> {
         QueuedFuture {
             section: Some(self),
-            stage: Stage::Waiting {
+            turn: Turn::Waiting {
                 entry: queue.entry(),
             },
         }
     }
 }
 
-impl<F: Future> QueueExt for F {}
+impl<Fut: Future> QueueExt for Fut {}
 
 pin_project! {
     /// The future of [`QueueExt::queued`].
@@ -54,68 +55,39 @@ pin_project! {
     /// # Panics
     /// When polled after it was ready, or after the inner future panicked.
     #[must_use = "futures do nothing unless polled"]
-    pub struct QueuedFuture<F> {
-        // Dropped in this order: the section has ended before its turn does.
+    pub struct QueuedFuture<Fut, F: Face = Local> {
+        // Dropped in this order: the section has ended before its turn does. `None` once it is over.
         #[pin]
-        section: Option<F>,
-        stage: Stage,
+        section: Option<Fut>,
+        turn: Turn<F>,
     }
 }
 
-#[derive(Debug)]
-enum Stage {
-    Waiting { entry: QueueEntry },
-    Holding { _guard: QueueGuard },
-    Over,
-}
-
-impl<F: Future> Future for QueuedFuture<F> {
-    type Output = Result<F::Output, QueueError>;
+impl<Fut: Future, F: Face> Future for QueuedFuture<Fut, F> {
+    type Output = Result<Fut::Output, QueueError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let Stage::Waiting { entry } = this.stage {
-            *this.stage = match ready!(Pin::new(entry).poll(cx)) {
-                Ok(guard) => Stage::Holding { _guard: guard },
-                Err(error) => {
-                    *this.stage = Stage::Over;
-                    this.section.set(None);
-                    return Poll::Ready(Err(error));
-                }
-            };
+        assert!(
+            this.section.is_some(),
+            "a `QueuedFuture` was polled after it was ready"
+        );
+        if let Err(error) = ready!(this.turn.poll(cx)) {
+            this.section.set(None);
+            return Poll::Ready(Err(error));
         }
-        let Stage::Holding { .. } = this.stage else {
-            panic!("a `QueuedFuture` was polled after it was ready");
-        };
-        let mut turn = HeldTurn {
-            section: this.section,
-            stage: this.stage,
-        };
-        let section = turn.section.as_mut().as_pin_mut();
-        let section = section.expect("the section lives as long as the turn");
-        let polled = section.poll(cx);
-        if polled.is_pending() {
-            mem::forget(turn);
-        }
-        polled.map(Ok)
+        let section = this.section.as_mut();
+        let output = ready!(in_turn(section, this.turn, |section| section.poll(cx)));
+        end(this.section, this.turn);
+        Poll::Ready(Ok(output))
     }
 }
 
-/// Ends a turn, also when the section panics: first the section is dropped, then the turn passes on.
-struct HeldTurn<'a, F> {
-    section: Pin<&'a mut Option<F>>,
-    stage: &'a mut Stage,
-}
-
-impl<F> Drop for HeldTurn<'_, F> {
-    fn drop(&mut self) {
-        self.section.set(None);
-        *self.stage = Stage::Over;
-    }
-}
-
-impl<F> fmt::Debug for QueuedFuture<F> {
+impl<Fut, F: Face> fmt::Debug for QueuedFuture<Fut, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("QueuedFuture").field(&self.stage).finish()
+        match &self.section {
+            Some(_) => f.debug_tuple("QueuedFuture").field(&self.turn).finish(),
+            None => f.write_str("QueuedFuture(Over)"),
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use pair::Pair;
 use proptest::{collection::vec, prelude::*};
 use rules::{Entry, Op};
-use tevent_queue::{Face, TeventQueue};
+use tevent_queue::{Face, Policy, TeventQueue};
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
@@ -52,7 +52,8 @@ proptest! {
     }
 }
 
-/// A million steps, a quarter of them on the face for threads; `TEVENT_MODEL_STEPS` and `TEVENT_MODEL_SEED` ask for others.
+/// A million steps, a quarter of them on the face for threads; `TEVENT_MODEL_STEPS` and `TEVENT_MODEL_SEED` ask for
+/// others.
 #[test]
 fn b50_long_histories_do_what_the_model_does() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
@@ -72,9 +73,16 @@ fn b50_long_histories_do_what_the_model_does() {
         };
         let permits = random.usize(1..5);
         let steps = steps.min(STEPS_PER_QUEUE);
+        // Every other one is watched, as in a debug build, and takes the long way.
+        let policy = if random.bool() {
+            Policy::Off
+        } else {
+            Policy::Log
+        };
         let queue = TeventQueue::builder("model")
             .permits(permits)
-            .capacity(capacity);
+            .capacity(capacity)
+            .detector(policy);
         if random.u32(..4) > 0 {
             run(
                 Pair::over(queue.build(), permits, capacity),

@@ -1,0 +1,213 @@
+//! A seam through which somebody may learn which task is polled, which goes idle and which has ended.
+//!
+//! Our executor writes it, the detector of hung queues reads it. Everything here belongs to one thread. Nobody observes
+//! unless [`start`] was called: then the executor pays one look per poll, spawn and end of a task, and nothing else.
+//! On a foreign executor there is no [`current_task`], and nothing is told: "not observed".
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    fmt,
+    panic::Location,
+    thread_local,
+};
+
+/// A task of our executor. The serial tells tasks apart that lived at the same address one after the other; it is 0 if
+/// nobody observed when the task was spawned. Good until the task's end is told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TaskId {
+    address: usize,
+    serial: u32,
+}
+
+/// Who wants to be told. The functions are called by the executor outside of a task's poll, but for `ended`.
+#[derive(Clone, Copy, Debug)]
+pub struct Observer {
+    /// A task was polled. May unwind: through the loop.
+    pub polled: fn(&Polled),
+    /// A task has ended; also in the middle of another's poll. Must neither unwind nor call foreign code.
+    pub ended: fn(TaskId),
+    /// No task of this executor is ready: the loop looks for events now, or sleeps. May unwind: through the loop.
+    pub out_of_work: fn(ExecutorId),
+}
+
+/// An executor, as long as it lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExecutorId(pub usize);
+
+/// What a poll came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Polled {
+    /// Who polled.
+    pub executor: ExecutorId,
+    /// The task, if it waits now: it is not finished, and nobody has woken it since the poll began.
+    pub idle: Option<Idle>,
+    /// After so many further polls all tasks that are ready now have been polled; `None` if the order is not by age.
+    pub round: Option<usize>,
+}
+
+/// A task that waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Idle {
+    /// The task.
+    pub task: TaskId,
+    /// How many wakers of it there are, wherever they are.
+    pub wakers: u32,
+}
+
+/// What a task is known by to people.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Known {
+    /// The name that it was given.
+    pub name: Option<Cow<'static, str>>,
+    /// The line that spawned it, if somebody observed then.
+    pub spawned: Option<&'static Location<'static>>,
+}
+
+/// A function that tells the task that is being polled right now.
+pub type Teller = fn() -> Option<TaskId>;
+
+/// Entries that an empty table of names keeps room for.
+const KEPT: usize = 64;
+
+thread_local! {
+    static OBSERVER: Cell<Option<&'static Observer>> = const { Cell::new(None) };
+    static TELLER: Cell<Option<Teller>> = const { Cell::new(None) };
+    /// Names and spawn places: of tasks that were spawned or named while somebody observed.
+    static KNOWN: RefCell<HashMap<TaskId, Known>> = RefCell::default();
+}
+
+impl TaskId {
+    /// The task at this address, the executor's so-and-so-many-th.
+    #[must_use]
+    pub fn new(address: usize, serial: u32) -> Self {
+        Self { address, serial }
+    }
+
+    /// What a waker of the task, but of nothing in between, has as its [data](std::task::Waker::data).
+    #[must_use]
+    pub fn address(self) -> usize {
+        self.address
+    }
+}
+
+/// Begins to tell on this thread; whoever was told before is no longer.
+pub fn start(observer: &'static Observer) {
+    OBSERVER.set(Some(observer));
+}
+
+/// Ends it, and forgets all names.
+pub fn stop() {
+    OBSERVER.set(None);
+    // While the thread ends, the table may be gone already.
+    let _ = KNOWN.try_with(|known| known.take());
+}
+
+/// Who is told, if anybody is.
+#[inline]
+#[must_use]
+pub fn observer() -> Option<&'static Observer> {
+    OBSERVER.get()
+}
+
+/// The task that is being polled on this thread: the innermost, and only if its executor is ours. Exact whether
+/// somebody observes or not.
+#[must_use]
+pub fn current_task() -> Option<TaskId> {
+    TELLER.get().and_then(|teller| teller())
+}
+
+/// For executors: who answers [`current_task`].
+pub fn set_teller(teller: Teller) {
+    TELLER.set(Some(teller));
+}
+
+/// For executors: a task was spawned at this line. Nothing happens unless somebody observes.
+pub fn spawned(task: TaskId, place: &'static Location<'static>) {
+    note(task, |known| known.spawned = Some(place));
+}
+
+/// Gives a task a name. Nothing happens unless somebody observes.
+pub fn name(task: TaskId, name: Cow<'static, str>) {
+    note(task, |known| known.name = Some(name));
+}
+
+/// What a task is known by; nothing if nobody observed when it was spawned.
+#[must_use]
+pub fn known(task: TaskId) -> Known {
+    let known = KNOWN.try_with(|table| table.borrow().get(&task).cloned());
+    known.ok().flatten().unwrap_or_default()
+}
+
+/// For executors: a task has ended.
+#[cold]
+pub fn ended(task: TaskId) {
+    let Some(observer) = observer() else {
+        return;
+    };
+    (observer.ended)(task);
+    let _ = KNOWN.try_with(|table| {
+        let mut table = table.borrow_mut();
+        table.remove(&task);
+        if table.is_empty() && table.capacity() > KEPT {
+            *table = HashMap::new();
+        }
+    });
+}
+
+fn note(task: TaskId, note: impl FnOnce(&mut Known)) {
+    if observer().is_some() {
+        let _ = KNOWN.try_with(|table| note(table.borrow_mut().entry(task).or_default()));
+    }
+}
+
+/// `0x55d0c0ffee00#7`.
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}#{}", self.address, self.serial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static DEAF: Observer = Observer {
+        polled: |_| (),
+        ended: |_| (),
+        out_of_work: |_| (),
+    };
+
+    #[test]
+    fn names_are_kept_only_while_somebody_observes_and_the_task_lives() {
+        let (one, two) = (TaskId::new(8, 1), TaskId::new(8, 2));
+        name(one, "early".into());
+        assert_eq!(known(one), Known::default());
+
+        start(&DEAF);
+        name(one, "reader".into());
+        spawned(two, Location::caller());
+        assert_eq!(known(one).name.as_deref(), Some("reader"));
+        assert!(known(two).spawned.is_some());
+        ended(one);
+        assert_eq!(known(one), Known::default());
+        stop();
+        assert_eq!(known(two), Known::default());
+    }
+
+    #[test]
+    fn b55_the_memory_of_many_names_comes_back() {
+        start(&DEAF);
+        let tasks = (0..10_000).map(|n| TaskId::new(n, 0));
+        tasks.clone().for_each(|task| name(task, "one".into()));
+        tasks.for_each(ended);
+        KNOWN.with(|known| assert!(known.borrow().capacity() <= KEPT));
+        stop();
+    }
+
+    #[test]
+    fn without_an_executor_of_ours_there_is_no_current_task() {
+        assert_eq!(current_task(), None);
+    }
+}

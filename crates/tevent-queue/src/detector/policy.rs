@@ -1,0 +1,59 @@
+//! What to do about a hung queue.
+
+use std::{fmt, rc::Rc};
+
+use super::Finding;
+
+/// What a queue does when the detector finds that it hangs; set by [`Builder::detector`](crate::Builder::detector).
+///
+/// The default is [`Log`](Self::Log) in a build with debug assertions, and [`Off`](Self::Off) in others.
+#[non_exhaustive]
+#[derive(Clone)]
+pub enum Policy {
+    /// Nobody looks, and it costs nothing.
+    Off,
+    /// Prints one line to the standard error.
+    Log,
+    /// Calls a function. It runs between two polls, outside of every task, and may use the queue; a panic of it goes
+    /// through the loop.
+    Call(Rc<dyn Fn(&Finding)>),
+    /// Panics through the loop, out of `block_on` or `run`: for tests.
+    Panic,
+}
+
+impl Policy {
+    /// Calls this function; short for [`Policy::Call`].
+    pub fn call(act: impl Fn(&Finding) + 'static) -> Self {
+        Self::Call(Rc::new(act))
+    }
+
+    pub(super) fn apply(&self, finding: &Finding) {
+        match self {
+            Self::Off => {}
+            Self::Log => eprintln!("tevent: {finding}"),
+            Self::Call(act) => act(finding),
+            Self::Panic => panic!("{finding}"),
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        if cfg!(debug_assertions) {
+            Self::Log
+        } else {
+            Self::Off
+        }
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "Off",
+            Self::Log => "Log",
+            Self::Call(_) => "Call(..)",
+            Self::Panic => "Panic",
+        })
+    }
+}
