@@ -2,7 +2,7 @@
 //!
 //! A [`TcpListener`] accepts and a [`TcpStream`] connects, reads and writes, on the context that runs on this thread. A
 //! [`QueuedWriter`] takes whole records from many tasks and puts them on one stream in the order of their calls, one
-//! system call for all that wait.
+//! system call for all that wait. A [`QueuedReader`] gives whole records to many tasks, in the order of their calls.
 //!
 //! ```
 //! use futures::AsyncReadExt;
@@ -33,8 +33,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod reader;
 mod tcp;
 pub mod writer;
 
+pub use reader::{QueuedReader, ReadError};
 pub use tcp::{TcpListener, TcpStream};
 pub use writer::{QueuedWriter, TrySendError, WriteError, WriterStats};
