@@ -10,6 +10,7 @@ mod row;
 mod runtimes;
 mod spawn;
 mod table;
+mod threads;
 mod verdict;
 mod writer;
 mod yield_now;
@@ -26,10 +27,11 @@ use crate::table::Table;
 use crate::verdict::Verdict;
 
 /// The rooms, in the order of the table.
-const ROOMS: [(&str, Rows); 5] = [
+const ROOMS: [(&str, Rows); 6] = [
     ("yield_now", yield_now::rows),
     ("spawn", spawn::rows),
     ("gate", gate::rows),
+    ("threads", threads::rows),
     ("remote_wake", remote_wake::rows),
     ("writer", writer::rows),
 ];

@@ -31,6 +31,18 @@ pub(crate) fn tokio_local<F: Future>(future: F) -> io::Result<F::Output> {
     Ok(tokio::task::LocalSet::new().block_on(&runtime, future))
 }
 
+/// With two threads; the future is a task among the others.
+pub(crate) fn tokio_threads<F>(future: F) -> io::Result<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()?;
+    let output = runtime.block_on(runtime.spawn(future));
+    output.map_err(io::Error::other)
+}
+
 /// On epoll, as we are. The future is a task among the others, as with ours.
 pub(crate) fn monoio<F: Future + 'static>(future: F) -> io::Result<F::Output> {
     let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build()?;
