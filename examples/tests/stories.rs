@@ -1,0 +1,88 @@
+//! The small examples tell their stories: what they print, line by line.
+//!
+//! `cargo test` builds the examples before it runs these tests; `cargo test --test ...` takes those that are there.
+
+use std::env;
+use std::process::Command;
+
+/// What an example prints; it has to end well.
+fn story(example: &str) -> Vec<String> {
+    let me = env::current_exe().expect("a test knows its own program");
+    let target = me
+        .ancestors()
+        .nth(2)
+        .expect("programs lie in target/PROFILE/deps");
+    let program = target.join("examples").join(example);
+    let output = Command::new(program).output().expect("it is built");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn queue_processes_four_requests_one_after_another() {
+    let started = [
+        "INIT",
+        "Queue is running (length: 0)",
+        "foo_send",
+        "foo_send",
+        "foo_send",
+        "foo_send",
+        "Queue length: 4",
+    ];
+    let lines = story("queue");
+    assert_eq!(lines[..started.len()], started);
+    assert_eq!(lines.last().map(String::as_str), Some("FINISH"));
+    // When the loop comes back to `main` to count, its turns decide.
+    let acts: Vec<_> = lines[started.len()..]
+        .iter()
+        .filter(|line| !line.starts_with("Callback") && !line.starts_with("Queue:"))
+        .collect();
+    assert_eq!(
+        acts,
+        [
+            "Processing request #1",
+            "time_handler",
+            "Request #1 set as done.",
+            "Processing request #2",
+            "time_handler",
+            "Request #2 set as done.",
+            "Processing request #3",
+            "Request #3 set as done.",
+            "Processing request #4",
+            "time_handler",
+            "Request #4 set as done.",
+            "FINISH",
+        ]
+    );
+    assert!(lines.iter().any(|line| line == "Queue: 0 items left"));
+}
+
+#[test]
+fn b51_futurelock_is_reported_with_both_lines_and_does_not_happen_to_driven_work() {
+    let lines = story("futurelock");
+    let report = lines
+        .iter()
+        .find(|line| line.starts_with("with guards: the queue reports: "))
+        .expect("the hang is found");
+    assert!(report.matches("futurelock.rs:").count() >= 2, "{report}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line == "with guards: still hanging, given up")
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|line| line == "driven: Ok(\"the other branch\")")
+    );
+}
+
+#[test]
+fn shared_queue_serves_in_the_order_of_the_places_on_four_threads() {
+    let lines = story("shared_queue");
+    let served = lines
+        .iter()
+        .filter(|line| *line == "served: [1, 2, 3, 4, 5, 6, 7, 8]");
+    assert_eq!(served.count(), 5);
+}
