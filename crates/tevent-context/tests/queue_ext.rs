@@ -355,3 +355,25 @@ fn on_empty_does_not_spin_and_does_not_keep_the_queue_open() {
     rig.context.block_on(watch.expect("just made")); // ends after the last call
     assert_eq!(calls.get(), 2);
 }
+
+#[test]
+fn b04_a_callback_that_empties_the_queue_again_leaves_the_others_their_turn() {
+    let rig = Rig::new();
+    let (queue, calls) = (TeventQueue::new("q"), Rc::new(Cell::new(0_u32)));
+    let (again, counter) = (queue.clone(), Rc::clone(&calls));
+    let watched = queue.clone();
+    let callback = move || {
+        counter.set(counter.get() + 1);
+        drop(again.try_entry());
+    };
+    rig.context
+        .block_on(async move { watched.on_empty(callback).detach() });
+    drop(queue.try_entry());
+    let turn = rig.context.turn(Some(Duration::ZERO)).expect("polls");
+    assert!(turn.more, "it goes on in the next turn");
+    assert!(
+        (1..1000).contains(&calls.get()),
+        "{} calls in a turn",
+        calls.get()
+    );
+}

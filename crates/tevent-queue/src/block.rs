@@ -9,8 +9,7 @@ use crate::{Face, Local, seat::Seat};
 /// A place in a [`TeventQueue`](crate::TeventQueue) without work: from its turn on it holds the line up, until it is
 /// dropped. Made by [`block`](crate::TeventQueue::block). C: an entry without a trigger.
 ///
-/// Who is before it in the line is not hindered. To let all through that have come so far and then pause, block and
-/// [`drain`](crate::TeventQueue::drain) are the pieces.
+/// Who is before it in the line is not hindered.
 #[must_use = "the block ends when it is dropped"]
 pub struct QueueBlock<F: Face = Local> {
     seat: Seat<F>,

@@ -35,14 +35,8 @@ impl<F: Face> Drain<F> {
             if inside.gate.is_empty() {
                 return (Poll::Ready(()), Some(waker));
             }
-            let known = place.and_then(|place| inside.drains.get_mut(place));
-            match known {
-                Some(known) => (Poll::Pending, known.replace(waker)),
-                None => {
-                    *place = Some(inside.drains.join(Some(waker)));
-                    (Poll::Pending, None)
-                }
-            }
+            let (_was_told, displaced) = inside.drains.register(place, waker);
+            (Poll::Pending, displaced)
         })
     }
 

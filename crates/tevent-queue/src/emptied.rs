@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use tevent_core::line::Place;
+use tevent_core::{budget, line::Place};
 
 use crate::{Face, Local, TeventQueue, inside::Inside};
 
@@ -39,10 +39,11 @@ impl<F: Face> TeventQueue<F> {
     /// ```
     pub fn emptied(&self) -> Emptied<F> {
         let shared = self.inner().clone();
-        let waker = Waker::noop().clone();
-        let place = shared.with(|inside| {
-            let is_over = inside.gate.is_closed() && inside.gate.is_empty();
-            (!is_over).then(|| inside.drains.join(Some(waker)))
+        let mut place = None;
+        shared.with(|inside| {
+            if !(inside.gate.is_closed() && inside.gate.is_empty()) {
+                inside.drains.register(&mut place, Waker::noop().clone());
+            }
         });
         Emptied { shared, place }
     }
@@ -66,16 +67,14 @@ enum Found {
 
 /// Leaves a waker for the next time, and looks whether the last one was used. The waker that is no longer needed comes
 /// back, to be dropped outside.
-fn look(inside: &mut Inside, place: Place, waker: Waker) -> (Found, Option<Waker>) {
-    let Some(known) = inside.drains.get_mut(place) else {
-        return (Found::Nothing, Some(waker));
-    };
-    let displaced = known.replace(waker);
-    let found = match displaced {
-        None if !inside.gate.is_empty() => Found::Nothing,
-        None if inside.gate.is_closed() => Found::EmptyForGood,
-        None => Found::Empty,
-        Some(_) => Found::Nothing,
+fn look(inside: &mut Inside, place: &mut Option<Place>, waker: Waker) -> (Found, Option<Waker>) {
+    let (was_told, displaced) = inside.drains.register(place, waker);
+    let found = if !was_told || !inside.gate.is_empty() {
+        Found::Nothing
+    } else if inside.gate.is_closed() {
+        Found::EmptyForGood
+    } else {
+        Found::Empty
     };
     (found, displaced)
 }
@@ -84,17 +83,23 @@ impl<F: Face> Stream for Emptied<F> {
     type Item = ();
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        let Some(place) = self.place else {
+        if self.place.is_none() {
             return Poll::Ready(None);
-        };
+        }
+        if budget::is_spent() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let waker = cx.waker().clone();
-        let (found, displaced) = self.shared.with(|inside| look(inside, place, waker));
+        let Self { shared, place } = &mut *self;
+        let (found, displaced) = shared.with(|inside| look(inside, place, waker));
         drop(displaced);
         match found {
             Found::Nothing => return Poll::Pending,
             Found::Empty => {}
             Found::EmptyForGood => self.give_up(),
         }
+        budget::spend();
         Poll::Ready(Some(()))
     }
 }

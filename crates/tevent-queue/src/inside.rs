@@ -1,14 +1,16 @@
 //! What is inside a queue, behind its borrow or lock; and around it, what all handles and seats share.
 
-use std::{borrow::Cow, task::Waker};
+use std::borrow::Cow;
 
 use tevent_core::{
     gate::{After, Gate, Limits},
-    line::{Line, Place},
-    wake::{WakeBatch, wake_in_batches},
+    line::Place,
+    panics::Panics,
+    wake::wake_in_batches,
 };
 
 use crate::{
+    drains::Drains,
     error::Reason,
     face::sealed::Face,
     watch::{Moment, Seen, Watch},
@@ -33,7 +35,7 @@ pub struct Inside {
     /// Somebody watches what happens.
     pub(crate) is_watched: bool,
     /// Who waits until nobody is in the line.
-    pub(crate) drains: Line<Option<Waker>>,
+    pub(crate) drains: Drains,
 }
 
 impl<F: Face> Shared<F> {
@@ -47,7 +49,7 @@ impl<F: Face> Shared<F> {
                 handles: 1,
                 reason: None,
                 is_watched: false,
-                drains: Line::new(),
+                drains: Drains::default(),
             }),
         })
     }
@@ -88,8 +90,13 @@ impl<F: Face> Shared<F> {
             is_first
         });
         if is_first {
-            wake_in_batches(|batch| self.with(|inside| inside.gate.dismiss(batch)));
-            self.tell_if_drained();
+            let mut panics = Panics::default();
+            panics
+                .guard(|| wake_in_batches(|batch| self.with(|inside| inside.gate.dismiss(batch))));
+            panics.guard(|| self.tell_if_drained());
+            let spare = self.with(|inside| inside.gate.take_spare());
+            panics.guard(|| drop(spare));
+            panics.resume();
         }
     }
 
@@ -108,7 +115,7 @@ impl<F: Face> Shared<F> {
     }
 
     /// Wakes who was granted, one after the other.
-    #[inline]
+    #[inline(always)] // or it would be moved through memory
     pub(crate) fn carry_out(&self, after: After) {
         self.note_grant(&after);
         after.carry_out(|after| {
@@ -138,19 +145,24 @@ impl<F: Face> Shared<F> {
         }
     }
 
+    /// A panic of whoever watches ends here: the entry has still to be woken.
     #[inline]
     fn note_grant(&self, after: &After) {
-        if let Some(place) = after.granted() {
-            self.note(Moment::Granted, place);
+        if let (Some(watch), Some(place)) = (self.watch(), after.granted()) {
+            let mut panics = Panics::default();
+            panics.guard(|| self.tell(watch, Moment::Granted, place));
+            panics.discard();
         }
     }
 
-    /// Wakes who waits for the line to become empty, if it has.
+    /// Wakes who waits for the line to become empty, if it has: each once, and in order.
     pub(crate) fn tell_if_drained(&self) {
+        let round = self.with(|inside| inside.is_drained().then(|| inside.drains.begin_round()));
+        let Some(round) = round else { return };
         wake_in_batches(|batch| {
             self.with(|inside| {
                 if inside.gate.is_empty() {
-                    inside.collect_drains(batch);
+                    inside.drains.collect(round, batch);
                 }
             });
         });
@@ -168,19 +180,5 @@ impl Inside {
     #[inline]
     pub(crate) fn is_drained(&self) -> bool {
         !self.drains.is_empty() && self.gate.is_empty()
-    }
-
-    /// Wakes each once: who comes back too late finds somebody in the line, and registers again.
-    fn collect_drains(&mut self, batch: &mut WakeBatch) {
-        let mut next = self.drains.front();
-        while let Some(place) = next
-            && !batch.is_full()
-        {
-            next = self.drains.next(place);
-            if let Some(waker) = self.drains.get_mut(place).and_then(Option::take) {
-                let refused = batch.push(waker);
-                debug_assert!(refused.is_ok(), "the batch had room");
-            }
-        }
     }
 }

@@ -50,6 +50,7 @@ mod builder;
 mod combinators;
 mod detector;
 mod drain;
+mod drains;
 mod driven;
 mod emptied;
 mod entry;

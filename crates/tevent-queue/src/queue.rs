@@ -37,7 +37,7 @@ pub struct TeventQueue<F: Face = Local> {
 /// The same queue for tasks of many threads and any executor: `Send + Sync`, and so are its entries and guards.
 ///
 /// The rules are the same, word for word; it is the same gate behind a lock, which is never held while a waker or
-/// anything else of others runs.
+/// anything else of others runs. While one thread tells a waker of its turn, the next grants wait until it has been told.
 ///
 /// ```
 /// use std::thread;
@@ -255,10 +255,8 @@ impl<F: Face> TeventQueue<F> {
     #[must_use]
     pub fn holder(&self) -> Option<EntryInfo> {
         self.look(|gate| {
-            gate.entries()
-                .take_while(|(state, _)| state.has_turn())
-                .find(|(state, _)| *state == State::Held)
-                .map(EntryInfo::from)
+            let held = gate.turns().find(|(_, state, _)| *state == State::Held);
+            held.map(|(_, state, ticket)| EntryInfo::from((state, ticket)))
         })
     }
 
@@ -271,9 +269,8 @@ impl<F: Face> TeventQueue<F> {
     /// Where the [`holder`](Self::holder) stands in the line.
     pub(crate) fn holder_position(&self) -> Option<usize> {
         self.look(|gate| {
-            gate.entries()
-                .take_while(|(state, _)| state.has_turn())
-                .position(|(state, _)| state == State::Held)
+            let held = gate.turns().find(|(_, state, _)| *state == State::Held);
+            held.and_then(|(place, ..)| gate.position(place))
         })
     }
 

@@ -9,8 +9,9 @@ use std::{
 
 use tevent_core::{
     budget,
-    gate::{Origin, Refusal, State, Ticket, Turn},
+    gate::{After, Origin, Refusal, State, Ticket, Turn},
     line::Place,
+    panics::Panics,
 };
 
 use crate::{QueueError, face::sealed::Face, inside::Shared, watch::Moment};
@@ -26,8 +27,16 @@ impl<F: Face> Seat<F> {
     /// Takes the last place; a seat without one if the line is full.
     #[inline]
     pub(crate) fn join(shared: &F::Shared, origin: Origin) -> Self {
-        match shared.join(origin) {
+        match shared.with(|inside| inside.quietly()?.join_alone(origin)) {
             Some(place) => Self::at(place, shared),
+            None => Self::join_others(shared, origin),
+        }
+    }
+
+    #[inline(never)]
+    fn join_others(shared: &F::Shared, origin: Origin) -> Self {
+        match shared.with(|inside| inside.gate.join(origin)) {
+            Some(place) => Self::attach(place, shared),
             None => Self {
                 shared: None,
                 place: Place::NOWHERE,
@@ -38,24 +47,30 @@ impl<F: Face> Seat<F> {
     /// Takes the last place if fewer than so many are in the line.
     pub(crate) fn join_below(shared: &F::Shared, limit: usize, origin: Origin) -> Option<Self> {
         let place = shared.with(|inside| inside.gate.join_below(limit, origin))?;
-        shared.note(Moment::Attached, place);
-        Some(Self::at(place, shared))
+        Some(Self::attach(place, shared))
     }
 
     /// Takes the last place for nobody who awaits it.
     pub(crate) fn block(shared: &F::Shared, origin: Origin) -> Self {
         let place = shared.with(|inside| inside.gate.block(origin));
-        shared.note(Moment::Attached, place);
-        Self::at(place, shared)
+        Self::attach(place, shared)
     }
 
     /// Takes the turn at once, if nobody is in the way.
     #[inline]
     pub(crate) fn try_hold(shared: &F::Shared, origin: Origin) -> Result<Self, Refusal> {
         let place = shared.with(|inside| inside.gate.try_hold(origin))?;
-        shared.note(Moment::Attached, place);
+        let seat = Self::attach(place, shared);
         shared.note(Moment::Triggered, place);
-        Ok(Self::at(place, shared))
+        Ok(seat)
+    }
+
+    /// A seat that those who watch are told of. If that panics, the seat is given up again.
+    #[inline]
+    fn attach(place: Place, shared: &F::Shared) -> Self {
+        let seat = Self::at(place, shared);
+        shared.note(Moment::Attached, place);
+        seat
     }
 
     #[inline]
@@ -92,6 +107,10 @@ impl<F: Face> Seat<F> {
             .shared
             .as_ref()
             .is_some_and(|shared| shared.with(|inside| inside.gate.untrigger(self.place)));
+        // On a queue that is closed, the entry is out of the line now.
+        if let Some(shared) = &self.shared {
+            shared.tell_if_drained();
+        }
         let seat = self.take();
         if untriggered { Ok(seat) } else { Err(seat) }
     }
@@ -179,19 +198,6 @@ impl<F: Face> Drop for Seat<F> {
 
 /// What a seat does with its gate. The fast halves are for those who meet nobody and whom nobody watches; they inline.
 impl<F: Face> Shared<F> {
-    #[inline]
-    fn join(&self, origin: Origin) -> Option<Place> {
-        self.with(|inside| inside.quietly()?.join_alone(origin))
-            .or_else(|| self.join_others(origin))
-    }
-
-    #[inline(never)]
-    fn join_others(&self, origin: Origin) -> Option<Place> {
-        let place = self.with(|inside| inside.gate.join(origin))?;
-        self.note(Moment::Attached, place);
-        Some(place)
-    }
-
     /// The turn is charged to the task's budget.
     #[inline]
     fn poll(&self, place: Place, cx: &Context<'_>) -> Turn {
@@ -245,16 +251,42 @@ impl<F: Face> Shared<F> {
 
     #[inline(never)]
     fn leave_others(&self, place: Place) {
-        self.note(Moment::Detached, place);
-        let mut is_drained = false;
+        if self.watch().is_some() {
+            return self.leave_watched(place);
+        }
+        let mut is_empty = false;
         let after = self.with(|inside| {
             let after = inside.gate.leave(place);
-            is_drained = inside.is_drained();
+            is_empty = inside.gate.is_empty();
             after
         });
-        self.carry_out(after);
-        if is_drained {
-            self.tell_if_drained();
+        if is_empty {
+            return self.leave_empty(after);
         }
+        self.carry_out(after);
+    }
+
+    /// Whatever a hook does, the place is given up and the turn passes on.
+    #[cold]
+    fn leave_watched(&self, place: Place) {
+        let mut panics = Panics::default();
+        panics.guard(|| self.note(Moment::Detached, place));
+        let after = self.with(|inside| inside.gate.leave(place));
+        panics.guard(|| self.carry_out(after));
+        if self.with(|inside| inside.gate.is_empty()) {
+            panics.guard(|| self.leave_empty(After::default()));
+        }
+        panics.resume();
+    }
+
+    /// Nobody is left: nobody is granted, whoever waits for that is told, and no waker is kept.
+    #[cold]
+    fn leave_empty(&self, after: After) {
+        let mut panics = Panics::default();
+        panics.guard(|| self.carry_out(after));
+        let spare = self.with(|inside| inside.gate.take_spare());
+        panics.guard(|| drop(spare));
+        panics.guard(|| self.tell_if_drained());
+        panics.resume();
     }
 }

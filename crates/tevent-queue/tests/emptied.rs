@@ -3,10 +3,11 @@
 
 mod common;
 
+use std::cell::{Cell, RefCell};
 use std::task::Poll;
 
 use common::{enter, join, wait};
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use tevent_queue::{Emptied, TeventQueue};
 use tokio_test::task::{Spawn, spawn};
 
@@ -95,4 +96,55 @@ fn dropping_it_unregisters_it() {
     drop(queue.try_entry());
     assert_eq!(kept.next().now_or_never(), Some(Some(())));
     assert!(queue.drain().now_or_never().is_some());
+}
+
+/// Polls the stream inside the wake, as an executor that runs tasks at once would.
+struct Inline {
+    emptied: RefCell<Option<std::pin::Pin<Box<Emptied>>>>,
+    items: Cell<usize>,
+    wakes: Cell<usize>,
+}
+
+thread_local! {
+    static INLINE: Inline = const {
+        Inline { emptied: RefCell::new(None), items: Cell::new(0), wakes: Cell::new(0) }
+    };
+}
+
+fn poll_inline() {
+    struct PollAgain;
+    impl std::task::Wake for PollAgain {
+        fn wake(self: std::sync::Arc<Self>) {
+            INLINE.with(|inline| inline.wakes.set(inline.wakes.get() + 1));
+            assert!(
+                INLINE.with(|inline| inline.wakes.get()) < 10,
+                "told again and again"
+            );
+            poll_inline();
+        }
+    }
+    let waker = std::task::Waker::from(std::sync::Arc::new(PollAgain));
+    let mut cx = std::task::Context::from_waker(&waker);
+    INLINE.with(|inline| {
+        let Some(mut emptied) = inline.emptied.take() else {
+            return;
+        };
+        while let Poll::Ready(Some(())) = emptied.as_mut().poll_next(&mut cx) {
+            inline.items.set(inline.items.get() + 1);
+        }
+        inline.emptied.replace(Some(emptied));
+    });
+}
+
+#[test]
+fn b62_one_emptying_tells_each_watcher_once_however_soon_it_looks() {
+    let queue = TeventQueue::new("q");
+    INLINE.with(|inline| inline.emptied.replace(Some(Box::pin(queue.emptied()))));
+    poll_inline();
+    for turns in 1..=3 {
+        drop(queue.try_entry().expect("nobody is here"));
+        let told = INLINE.with(|inline| (inline.items.get(), inline.wakes.get()));
+        assert_eq!(told, (turns, turns));
+    }
+    INLINE.with(|inline| inline.emptied.take());
 }

@@ -3,11 +3,20 @@
 
 mod common;
 
-use std::{cell::Cell, future::pending, rc::Rc, task::Poll};
+use std::{
+    cell::Cell,
+    future::pending,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    task::Poll,
+};
 
 use common::{Trace, enter, join, wait};
 use futures::executor::block_on;
-use tevent_queue::{EntryState, QueueError, TeventQueue, TraceKind, TryEntryError};
+use tevent_queue::{
+    EntryState, QueueError, QueueGuard, SyncTeventQueue, TeventQueue, Threads, TraceKind,
+    TryEntryError,
+};
 use tokio_test::task::spawn;
 
 #[test]
@@ -241,6 +250,15 @@ fn q22_trace_points_are_the_entry_s_own_in_order_and_chained() {
     trace.expect(&["a disk trigger 1", "b disk trigger 1"]);
     drop(guard);
     trace.expect(&["a disk detach 1", "b disk detach 1"]);
+    drop(block_on(queue.entry()));
+    trace.expect(&[
+        "a disk attach 0",
+        "b disk attach 0",
+        "a disk trigger 0",
+        "b disk trigger 0",
+        "a disk detach 0",
+        "b disk detach 0",
+    ]);
 }
 
 #[test]
@@ -250,12 +268,13 @@ fn b16_a_trace_hook_may_use_the_queue_and_add_hooks() {
     queue.on_trace(move |point| {
         if point.kind == TraceKind::BeforeTrigger {
             said.say(format!("{} in line", inner.len()));
-            inner.on_trace(|_| {});
+            let later = said.clone();
+            inner.on_trace(move |point| later.say(format!("later {:?}", point.kind)));
             drop(inner.entry());
         }
     });
     drop(block_on(queue.entry()));
-    trace.expect(&["1 in line"]);
+    trace.expect(&["1 in line", "later Attach", "later Detach", "later Detach"]);
 }
 
 #[test]
@@ -318,4 +337,146 @@ fn numbers_tell_what_has_happened() {
         ),
         (1, 4, 2, 1)
     );
+}
+
+/// A hook that panics at one kind of point, once.
+fn fragile(queue: &TeventQueue, at: TraceKind) {
+    let armed = Cell::new(true);
+    queue.on_trace(move |point| {
+        if point.kind == at && armed.replace(false) {
+            panic!("the hook's own panic");
+        }
+    });
+}
+
+#[test]
+fn b12_a_hook_that_panics_when_an_entry_is_made_leaves_no_place_behind() {
+    type Make = fn(&TeventQueue);
+    let ways: [Make; 4] = [
+        |queue| drop(queue.entry()),
+        |queue| drop(queue.entry_if_fewer_than(9)),
+        |queue| drop(queue.block()),
+        |queue| drop(queue.try_entry()),
+    ];
+    for make in ways {
+        let queue = TeventQueue::new("q");
+        fragile(&queue, TraceKind::Attach);
+        catch_unwind(AssertUnwindSafe(|| make(&queue))).unwrap_err();
+        assert_eq!(queue.len(), 0);
+        drop(queue.try_entry().unwrap());
+    }
+}
+
+#[test]
+fn b12_a_hook_that_panics_at_a_turn_or_a_leave_does_not_keep_the_turn() {
+    for at in [TraceKind::BeforeTrigger, TraceKind::Detach] {
+        let queue = TeventQueue::new("q");
+        let mut first = join(&queue);
+        let mut next = wait(&queue);
+        let mut drain = spawn(queue.drain());
+        assert!(drain.poll().is_pending());
+        fragile(&queue, at);
+        let turn = || drop(enter(&mut first));
+        catch_unwind(AssertUnwindSafe(turn)).unwrap_err();
+        drop(first);
+        assert!(next.is_woken(), "{at:?}");
+        drop(enter(&mut next));
+        assert!(drain.is_woken());
+    }
+}
+
+#[test]
+fn b15_drains_are_told_also_if_a_waker_panics_in_the_close() {
+    struct Panicking;
+    impl std::task::Wake for Panicking {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("the waker's own panic");
+        }
+    }
+    let queue = TeventQueue::new("q");
+    queue.stop();
+    let mut entry = queue.entry();
+    let waker = std::task::Waker::from(std::sync::Arc::new(Panicking));
+    assert!(common::poll_with(&mut entry, &waker).is_pending());
+    let mut drain = spawn(queue.drain());
+    assert!(drain.poll().is_pending());
+    catch_unwind(AssertUnwindSafe(|| queue.close())).unwrap_err();
+    assert!(drain.is_woken() && drain.poll().is_ready());
+}
+
+#[test]
+fn q11_giving_the_last_turn_back_to_a_closed_queue_empties_it() {
+    let queue = TeventQueue::new("q");
+    let guard = queue.try_entry().unwrap();
+    let mut drain = spawn(queue.drain());
+    assert!(drain.poll().is_pending());
+    queue.stop();
+    queue.close();
+    let entry = guard.untrigger().unwrap();
+    assert!(drain.is_woken() && drain.poll().is_ready());
+    drop(entry);
+}
+
+#[test]
+fn the_holder_is_found_behind_one_that_waits_again() {
+    let queue = TeventQueue::builder("q").permits(2).build();
+    let (first, second) = (queue.try_entry().unwrap(), queue.entry().tagged(2));
+    let second = block_on(second).unwrap();
+    queue.stop();
+    let first = first.untrigger().unwrap();
+    assert_eq!(queue.holder().map(|holder| holder.tag), Some(2));
+    drop((first, second));
+}
+
+#[test]
+fn b49_a_try_inside_a_wake_does_not_overtake() {
+    /// Inside its wake a second permit becomes free, and somebody tries to take it.
+    struct Greedy(std::sync::Mutex<Option<(SyncTeventQueue, QueueGuard<Threads>)>>);
+    impl std::task::Wake for Greedy {
+        fn wake(self: std::sync::Arc<Self>) {
+            let Some((queue, guard)) = self.0.lock().unwrap().take() else {
+                return;
+            };
+            drop(guard);
+            assert_eq!(queue.try_entry().unwrap_err(), TryEntryError::Busy);
+        }
+    }
+    let queue = TeventQueue::builder("q").permits(2).build_shared();
+    let (first, second) = (queue.try_entry().unwrap(), queue.try_entry().unwrap());
+    let greedy = Greedy(std::sync::Mutex::new(Some((queue.clone(), second))));
+    let waker = std::task::Waker::from(std::sync::Arc::new(greedy));
+    let mut third = queue.entry();
+    let mut cx = std::task::Context::from_waker(&waker);
+    assert!(std::pin::Pin::new(&mut third).poll(&mut cx).is_pending());
+    let mut fourth = spawn(queue.entry());
+    assert!(fourth.poll().is_pending());
+    drop(first);
+    assert!(fourth.is_woken(), "it was next");
+}
+
+#[test]
+fn b55_a_queue_that_nobody_is_in_keeps_nobody_s_waker() {
+    struct Idle;
+    impl std::task::Wake for Idle {
+        fn wake(self: std::sync::Arc<Self>) {}
+    }
+    let (queue, task) = (TeventQueue::new("q"), std::sync::Arc::new(Idle));
+    let holder = queue.try_entry().unwrap();
+    let mut entry = queue.entry();
+    let waker = std::task::Waker::from(task.clone());
+    assert!(common::poll_with(&mut entry, &waker).is_pending());
+    drop((holder, entry, waker));
+    assert_eq!(std::sync::Arc::strong_count(&task), 1);
+}
+
+#[test]
+fn a_hundred_thousand_drains_are_told_in_no_time() {
+    let total = if cfg!(miri) { 100 } else { 100_000 };
+    let queue = TeventQueue::new("q");
+    let holder = queue.try_entry().unwrap();
+    let mut drains: Vec<_> = (0..total).map(|_| spawn(queue.drain())).collect();
+    assert!(drains.iter_mut().all(|drain| drain.poll().is_pending()));
+    drop(holder);
+    assert!(drains.iter().all(|drain| drain.is_woken()));
+    assert!(drains.iter_mut().all(|drain| drain.poll().is_ready()));
 }

@@ -19,7 +19,9 @@ impl Gate {
 
     /// Those that have the turn, in order.
     pub fn turns(&self) -> impl Iterator<Item = (Place, State, Ticket)> {
-        self.line().take_while(|(_, state, _)| state.has_turn())
+        // While the gate is stopped, some that wait again may stand before them.
+        let holders = self.line().filter(|(_, state, _)| state.has_turn());
+        holders.take(self.turns)
     }
 
     /// Whether the waker at a place has this address as its [data](std::task::Waker::data).

@@ -289,6 +289,14 @@ impl Gate {
         true
     }
 
+    /// Gives up the waker that the last one has left behind: it keeps its task's memory, and on some executors the task.
+    /// To be dropped after the borrow.
+    #[inline]
+    #[must_use = "a waker is dropped outside"]
+    pub fn take_spare(&mut self) -> Option<Waker> {
+        self.spare.take()
+    }
+
     /// The wake is over: decides what had to wait for it, and puts the waker back to its place, where it serves the
     /// next time. In this order: an entry that is granted anew has just been woken, and has no waker to be woken again.
     #[inline]

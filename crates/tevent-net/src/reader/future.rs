@@ -1,13 +1,14 @@
 //! One call of a reader: waits for its turn, then for its PDU.
 
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use futures::io::AsyncRead;
+use tevent_core::panics::Panics;
 use tevent_queue::{QueueEntry, QueueGuard};
 
 use super::{QueuedReader, ReadError};
@@ -87,7 +88,11 @@ where
             Ok(()) => ready!(self.poll_pdu(cx)),
             Err(error) => Err(error),
         };
-        self.stage = Stage::Over;
+        // A panic of the next one's waker must not cost this one what it has read.
+        let mut panics = Panics::default();
+        let stage = mem::replace(&mut self.stage, Stage::Over);
+        panics.guard(|| drop(stage));
+        panics.discard();
         Poll::Ready(output)
     }
 }

@@ -102,8 +102,14 @@ struct EndOnPanic<'a, T, F: Face> {
 
 impl<T, F: Face> Drop for EndOnPanic<'_, T, F> {
     fn drop(&mut self) {
+        struct Leave<'a, F: Face>(&'a mut Turn<F>);
+        impl<F: Face> Drop for Leave<'_, F> {
+            fn drop(&mut self) {
+                self.0.leave();
+            }
+        }
+        let _also_if_that_panics = Leave(self.turn);
         self.inner.set(None);
-        self.turn.leave();
     }
 }
 

@@ -206,6 +206,9 @@ impl<F: Face> Pair<F> {
             .collect();
         let found = self.queue.entries(usize::MAX);
         assert!(found.iter().map(|entry| entry.state).eq(states));
+        let mut entries = self.model.entries.iter();
+        let is_held = entries.any(|entry| entry.state == State::Held);
+        assert_eq!(self.queue.holder().is_some(), is_held);
         for (n, entry) in self.model.entries.iter().enumerate() {
             if let Some(task) = self.waiting.get(&entry.id) {
                 assert_eq!(task.is_woken(), entry.woken, "{entry:?}");
