@@ -14,35 +14,32 @@ help_if_asked() {
 
 # Fills the array `packages` with the defaults given, unless the arguments after `--` choose packages themselves.
 choose_packages() {
-  packages=()
-  while [ "$1" != "--" ]; do
-    packages+=("$1")
-    shift
-  done
-  shift
-  local argument
-  for argument in "$@"; do
-    case "$argument" in
-      --) return ;;
-      -p | -p* | --package | --package=* | --workspace | --all) packages=() ;;
-    esac
-  done
+  choose packages '-p*|--package|--package=*|--workspace|--all' "$@"
 }
 
-# Fills the array `targets` with the defaults given, unless the arguments after `--` choose targets themselves.
+# Fills the array `targets` in the same way.
 choose_targets() {
-  targets=()
+  choose targets '--lib|--test|--test=*|--tests|--example|--example=*|--examples|--doc' "$@"
+}
+
+# ARRAY PATTERN DEFAULT... -- ARGUMENT...: the defaults, unless an argument before the next `--` matches the pattern.
+choose() {
+  local -n chosen=$1
+  local pattern=$2 argument
+  shift 2
+  chosen=()
   while [ "$1" != "--" ]; do
-    targets+=("$1")
+    chosen+=("$1")
     shift
   done
   shift
-  local argument
+  shopt -s extglob
   for argument in "$@"; do
-    case "$argument" in
-      --) return ;;
-      --lib | --test | --test=* | --tests | --example | --example=* | --examples | --doc) targets=() ;;
-    esac
+    [ "$argument" != "--" ] || return 0
+    # shellcheck disable=SC2053
+    if [[ $argument == @($pattern) ]]; then
+      chosen=()
+    fi
   done
 }
 

@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -50,7 +51,7 @@ fn block_on_does_not_sleep_after_its_future_has_finished() {
     assert_eq!(rig.clock.now(), start);
 }
 
-fn sleep_on(rig: &Rig, millis: u64) -> impl Future<Output = ()> + 'static {
+fn sleep_on(rig: &Rig, millis: u64) -> impl Future<Output = ()> + use<> {
     rig.context.handle().sleep(ms(millis))
 }
 
@@ -469,23 +470,30 @@ fn work_left_by_a_run_rings_also_if_it_ended_by_a_panic() {
     assert!(readable(context.as_fd()), "a task left by a panic");
 }
 
-#[test]
-fn b15_a_panicking_waker_at_the_end_keeps_no_sleep_from_its_wake() {
-    let rig = Rig::new();
+/// They sleep for 10 ms, and each counts its wake.
+fn five_sleepers_one_of_whom_panics(
+    rig: &Rig,
+) -> (
+    Vec<Pin<Box<impl Future<Output = ()> + use<>>>>,
+    Arc<AtomicUsize>,
+) {
     let woken = Arc::new(AtomicUsize::new(0));
-    let mut sleeps: Vec<_> = (0..5).map(|_| Box::pin(sleep_on(&rig, 10))).collect();
+    let mut sleeps: Vec<_> = (0..5).map(|_| Box::pin(sleep_on(rig, 10))).collect();
     for (number, sleep) in sleeps.iter_mut().enumerate() {
         let waker = Waker::from(Arc::new(Bomb {
             woken: Arc::clone(&woken),
             panics: number == 1,
         }));
-        assert!(
-            sleep
-                .as_mut()
-                .poll(&mut std::task::Context::from_waker(&waker))
-                .is_pending()
-        );
+        let mut cx = std::task::Context::from_waker(&waker);
+        assert!(sleep.as_mut().poll(&mut cx).is_pending());
     }
+    (sleeps, woken)
+}
+
+#[test]
+fn b15_a_panicking_waker_at_the_end_keeps_no_sleep_from_its_wake() {
+    let rig = Rig::new();
+    let (_sleeps, woken) = five_sleepers_one_of_whom_panics(&rig);
     let Rig { context, .. } = rig;
     let panicked = catch_unwind(AssertUnwindSafe(|| drop(context)));
     assert_eq!(
@@ -498,20 +506,7 @@ fn b15_a_panicking_waker_at_the_end_keeps_no_sleep_from_its_wake() {
 #[test]
 fn b15_a_panicking_waker_of_a_timer_keeps_no_other_from_its_wake() {
     let rig = Rig::new();
-    let woken = Arc::new(AtomicUsize::new(0));
-    let mut sleeps: Vec<_> = (0..5).map(|_| Box::pin(sleep_on(&rig, 10))).collect();
-    for (number, sleep) in sleeps.iter_mut().enumerate() {
-        let waker = Waker::from(Arc::new(Bomb {
-            woken: Arc::clone(&woken),
-            panics: number == 1,
-        }));
-        assert!(
-            sleep
-                .as_mut()
-                .poll(&mut std::task::Context::from_waker(&waker))
-                .is_pending()
-        );
-    }
+    let (_sleeps, woken) = five_sleepers_one_of_whom_panics(&rig);
     rig.clock.advance(ms(10));
     let panicked = catch_unwind(AssertUnwindSafe(|| rig.context.turn(Some(Duration::ZERO))));
     assert!(panicked.is_err());
