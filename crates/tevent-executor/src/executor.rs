@@ -32,6 +32,7 @@ impl Executor {
     /// An executor whose wakes from elsewhere ring `doorbell`.
     #[must_use]
     pub fn new(doorbell: Arc<Doorbell>) -> Self {
+        observe::executor_begins();
         Self {
             owner: Owner::new(doorbell),
             shuffle: None,
@@ -128,9 +129,12 @@ impl Executor {
     }
 
     fn tell_out_of_work(&self) {
-        if let Some(observer) = observe::observer() {
+        // What was woken from elsewhere is ready, too, but not yet accepted.
+        if let Some(observer) = observe::observer()
+            && !self.has_remote()
+        {
             self.owner.rest();
-            (observer.out_of_work)(self.owner.id());
+            (observer.out_of_work)();
         }
     }
 
@@ -202,6 +206,7 @@ impl Executor {
 impl Drop for Executor {
     fn drop(&mut self) {
         self.close();
+        observe::executor_ends();
     }
 }
 

@@ -51,7 +51,10 @@ impl<F: Face> QueueGuard<F> {
     /// Says that this guard moves into another task: the one that took it does not count as its holder any more.
     ///
     /// It changes nothing but what the [detector](crate::Finding) believes. A task that gives its guard away and then
-    /// awaits the same queue would otherwise look as if it blocked itself.
+    /// awaits the same queue would otherwise look as if it blocked itself. To be said of a guard that goes through a
+    /// channel (or a shared cell) to a task that exists already, or into a task of another executor than ours. One that
+    /// moves into a task which is spawned on ours need not be: whenever a task spawns another, all the guards that it
+    /// has count as handed over.
     ///
     /// ```
     /// use futures::executor::block_on;

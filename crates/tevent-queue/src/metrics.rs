@@ -39,7 +39,7 @@ impl Meter {
                     self.cancellations.increment(1);
                 }
             }
-            Moment::Waits | Moment::Granted => {}
+            Moment::Waits | Moment::Granted | Moment::GivenBack => {}
         }
         match lap {
             Some(Lap::Wait(time)) => self.wait.record(time),

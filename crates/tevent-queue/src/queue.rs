@@ -37,7 +37,8 @@ pub struct TeventQueue<F: Face = Local> {
 /// The same queue for tasks of many threads and any executor: `Send + Sync`, and so are its entries and guards.
 ///
 /// The rules are the same, word for word; it is the same gate behind a lock, which is never held while a waker or
-/// anything else of others runs. While one thread tells a waker of its turn, the next grants wait until it has been told.
+/// anything else of others runs. While one thread tells a waker of its turn, the next grants wait until it has been
+/// told.
 ///
 /// ```
 /// use std::thread;
@@ -71,6 +72,8 @@ impl TeventQueue {
 
     /// Calls `hook` at every trace point of every entry from now on: when it takes its place, right before it takes its
     /// turn, and when it leaves. Hooks are called in the order in which they were added; none can be taken away.
+    ///
+    /// A handle of the queue that the hook has captured keeps the queue open for ever: the queue keeps the hook.
     ///
     /// A hook may use the queue, but what it adds is told to the hooks as well. A panic of a hook goes through whoever
     /// caused the moment. C: `tevent_set_trace_queue_callback`.

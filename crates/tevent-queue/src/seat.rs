@@ -109,6 +109,9 @@ impl<F: Face> Seat<F> {
             .is_some_and(|shared| shared.with(|inside| inside.gate.untrigger(self.place)));
         // On a queue that is closed, the entry is out of the line now.
         if let Some(shared) = &self.shared {
+            if untriggered {
+                shared.note(Moment::GivenBack, self.place);
+            }
             shared.tell_if_drained();
         }
         let seat = self.take();

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fmt,
+    fmt, mem,
     panic::Location,
     rc::Rc,
     time::{Duration, Instant},
@@ -32,9 +32,10 @@ const KEPT: usize = 64;
 pub struct Timing {
     /// From taking the place to taking the turn; without those that left before, or still wait.
     pub wait: Summary,
-    /// From taking the turn to leaving; without those that still hold.
+    /// From taking the turn to leaving, or to giving it back; without those that still hold, and without blocks.
     pub hold: Summary,
-    /// Who has the turn: of several, the one that joined first.
+    /// Who has the turn: of several, the one that joined first. Of a [block](TeventQueue::block), which takes no turn
+    /// but stands in the way, the time counts from its beginning, not from when those before it had left.
     pub holder: Option<Since>,
     /// Who has waited longest.
     pub longest_waiter: Option<Since>,
@@ -93,7 +94,10 @@ struct Times {
 #[derive(Clone, Copy)]
 struct Entry {
     joined: Instant,
+    /// Since when it has the turn.
     held: Option<Instant>,
+    /// It has had the turn: one that gave it back does not count as a waiter again.
+    has_waited: bool,
 }
 
 /// A duration that has come to its end.
@@ -117,10 +121,19 @@ impl Stopwatch {
         }
     }
 
-    /// Reads the clock, outside of all borrows, and takes a time.
+    /// Reads the clock, outside of all borrows, and takes a time. A clock that goes backwards has stood still.
+    ///
+    /// # Panics
+    /// If the clock does.
     pub(crate) fn tell(&self, moment: Moment, place: Place) -> Option<Lap> {
         if matches!(moment, Moment::Waits | Moment::Granted) {
             return None;
+        }
+        if moment == Moment::Detached {
+            // First, so that nothing is left behind if the clock panics.
+            let held = self.times.borrow_mut().leave(place)?;
+            let now = (self.clock)();
+            return Some(self.times.borrow_mut().end_hold(held, now));
         }
         let now = (self.clock)();
         self.times.borrow_mut().take(moment, place, now)
@@ -157,31 +170,42 @@ impl Times {
                 let entry = Entry {
                     joined: now,
                     held: None,
+                    has_waited: false,
                 };
                 self.entries.insert(place, entry);
                 None
             }
             Moment::Triggered => {
                 let entry = self.entries.get_mut(&place)?;
-                // One that gave its turn back has waited already.
-                if entry.held.replace(now).is_some() {
+                entry.held = Some(now);
+                if mem::replace(&mut entry.has_waited, true) {
                     return None;
                 }
                 let wait = now.saturating_duration_since(entry.joined);
                 record(&mut self.wait, wait);
                 Some(Lap::Wait(wait))
             }
-            Moment::Detached => {
-                let held = self.entries.remove(&place)?.held;
-                if self.entries.is_empty() && self.entries.capacity() > KEPT {
-                    self.entries = HashMap::new();
-                }
-                let hold = now.saturating_duration_since(held?);
-                record(&mut self.hold, hold);
-                Some(Lap::Hold(hold))
+            Moment::GivenBack => {
+                let held = self.entries.get_mut(&place)?.held.take();
+                Some(self.end_hold(held?, now))
             }
-            Moment::Waits | Moment::Granted => None,
+            Moment::Detached | Moment::Waits | Moment::Granted => None,
         }
+    }
+
+    /// Since when it held.
+    fn leave(&mut self, place: Place) -> Option<Instant> {
+        let entry = self.entries.remove(&place)?;
+        if self.entries.is_empty() && self.entries.capacity() > KEPT {
+            self.entries = HashMap::new();
+        }
+        entry.held
+    }
+
+    fn end_hold(&mut self, held: Instant, now: Instant) -> Lap {
+        let hold = now.saturating_duration_since(held);
+        record(&mut self.hold, hold);
+        Lap::Hold(hold)
     }
 }
 

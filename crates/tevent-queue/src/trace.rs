@@ -40,7 +40,7 @@ impl<'a> TracePoint<'a> {
             Moment::Attached => TraceKind::Attach,
             Moment::Triggered => TraceKind::BeforeTrigger,
             Moment::Detached => TraceKind::Detach,
-            Moment::Waits | Moment::Granted => return None,
+            Moment::Waits | Moment::Granted | Moment::GivenBack => return None,
         };
         Some(Self {
             queue: seen.queue,

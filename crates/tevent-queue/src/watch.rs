@@ -11,6 +11,9 @@ use tevent_core::{
     line::Place,
 };
 
+#[cfg(feature = "stats")]
+use tevent_core::panics::Panics;
+
 #[cfg(feature = "metrics")]
 use crate::metrics::Meter;
 #[cfg(feature = "stats")]
@@ -31,6 +34,8 @@ pub(crate) enum Moment {
     Granted,
     /// It takes its turn.
     Triggered,
+    /// It has given its turn back, and waits again.
+    GivenBack,
     /// It is about to leave.
     Detached,
 }
@@ -117,12 +122,16 @@ impl Watch {
 #[cfg(feature = "stats")]
 impl Watch {
     fn measure(&self, seen: &Seen<'_>) {
-        let stopwatch = self.stopwatch.get();
-        let _lap = stopwatch.and_then(|stopwatch| stopwatch.tell(seen.moment, seen.place));
+        let (mut panics, mut _lap) = (Panics::default(), None);
+        if let Some(stopwatch) = self.stopwatch.get() {
+            panics.guard(|| _lap = stopwatch.tell(seen.moment, seen.place));
+        }
+        // What is counted does not depend on the clock.
         #[cfg(feature = "metrics")]
         if let Some(meter) = self.meter.get() {
             meter.tell(seen, _lap);
         }
+        panics.resume();
     }
 }
 

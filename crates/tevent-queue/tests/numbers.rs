@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     fmt::Debug,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::{
         Arc, Mutex,
@@ -132,8 +133,109 @@ fn q08_an_entry_that_gives_its_turn_back_waits_once() {
     hand.pass(2);
     drop(guard);
     let now = timing(&queue);
+    assert_eq!((now.wait.count, now.hold.count), (1, 2));
+    assert_about(now.hold.p50, 2 * MS);
+    assert_about(now.hold.max, 3 * MS);
+}
+
+#[test]
+fn q08_the_wait_after_a_turn_was_given_back_is_not_a_hold() {
+    for is_closed in [false, true] {
+        let hand = Hand::new();
+        let queue = hand.queue();
+        let guard = queue.try_entry().expect("free");
+        hand.pass(1000);
+        queue.stop();
+        if is_closed {
+            queue.close();
+        }
+        let entry = guard.untrigger().expect("stopped");
+        hand.pass(3_600_000);
+        drop(entry);
+        let now = timing(&queue);
+        assert_eq!((now.wait.count, now.hold.count), (1, 1));
+        assert_about(now.hold.max, 1000 * MS);
+        assert!(now.holder.is_none() && now.longest_waiter.is_none());
+    }
+}
+
+#[test]
+fn a_block_counts_from_its_beginning_and_is_no_hold() {
+    let hand = Hand::new();
+    let queue = hand.queue();
+    let guard = queue.try_entry().expect("free");
+    let block = queue.block();
+    hand.pass(3);
+    drop(guard);
+    hand.pass(4);
+    assert!(block.holds());
+    assert_eq!(timing(&queue).holder.expect("the block").age, 7 * MS);
+    drop(block);
+    let now = timing(&queue);
     assert_eq!((now.wait.count, now.hold.count), (1, 1));
-    assert_about(now.hold.max, 2 * MS);
+    assert_about(now.hold.max, 3 * MS);
+}
+
+#[test]
+fn a_clock_that_goes_backwards_has_stood_still() {
+    let hand = Hand::new();
+    hand.pass(1000);
+    let queue = hand.queue();
+    let back = || hand.0.set(hand.0.get() - MS);
+    let guard = queue.try_entry().expect("free");
+    let entry = queue.entry();
+    back();
+    assert_eq!(timing(&queue).holder.expect("it holds").age, Duration::ZERO);
+    drop(guard);
+    let guard = take(entry);
+    back();
+    drop(guard);
+    let now = timing(&queue);
+    assert_eq!((now.wait.count, now.hold.count), (2, 2));
+    assert_eq!(
+        (now.wait.max, now.hold.max),
+        (Duration::ZERO, Duration::ZERO)
+    );
+}
+
+/// Whether the act, in which the clock panics, panics; the clock is well again afterwards.
+fn panics_with<R>(is_broken: &Cell<bool>, act: impl FnOnce() -> R) -> bool {
+    is_broken.set(true);
+    let done = catch_unwind(AssertUnwindSafe(act));
+    is_broken.set(false);
+    done.is_err()
+}
+
+#[test]
+fn a_clock_that_panics_breaks_nothing() {
+    let is_broken = Rc::new(Cell::new(false));
+    let recorder = Recorder::default();
+    let queue = metrics::with_local_recorder(&recorder, || {
+        let is_broken = Rc::clone(&is_broken);
+        let builder = TeventQueue::builder("disk").timed(move || {
+            assert!(!is_broken.get(), "the clock is broken");
+            Instant::now()
+        });
+        builder.metered().build()
+    });
+    // At each of the moments: a place is taken, the turn is taken, given back, and left.
+    assert!(panics_with(&is_broken, || queue.entry()));
+    let entry = queue.entry();
+    assert!(panics_with(&is_broken, || entry.now_or_never()));
+    let guard = queue.try_entry().expect("free again");
+    queue.stop();
+    assert!(panics_with(&is_broken, || guard.untrigger()));
+    queue.start();
+    let guard = queue.try_entry().expect("free again");
+    let next = queue.entry();
+    assert!(panics_with(&is_broken, || drop(guard)));
+    drop(take(next));
+    assert!(queue.is_empty());
+    let length = f64::from_bits(recorder.value("tevent_queue_length"));
+    assert_eq!(length, 0.0);
+    // Times are kept of what the clock has seen.
+    assert!(timing(&queue).holder.is_none());
+    assert_eq!(timing(&queue).wait.count, 3);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     future::poll_fn,
+    mem,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     pin::pin,
     rc::Rc,
@@ -13,14 +14,20 @@ use std::{
 use futures::{
     StreamExt,
     channel::{mpsc, oneshot},
+    executor::LocalPool,
     future::{Either, FutureExt, join, pending, select},
     stream::FuturesUnordered,
+    task::LocalSpawnExt,
 };
 use tevent::{
-    Context, QueueEntry, QueueError, Task, TeventQueue, Timeout, VirtualClock,
+    Context, QueueEntry, QueueError, QueueGuard, Task, TeventQueue, Timeout, VirtualClock,
     queue::{Finding, Policy},
     sleep, spawn, timeout, yield_now,
 };
+use tevent_core::observe;
+
+#[path = "detector/silent.rs"]
+mod silent;
 
 type Findings = Rc<RefCell<Vec<Finding>>>;
 
@@ -38,15 +45,28 @@ fn queue_with_permits(findings: &Findings, name: &'static str, permits: usize) -
     builder.detector(policy).build()
 }
 
-/// Runs the scene on a virtual clock, for at most a minute of its time, and gives what was found.
-fn findings<S: AsyncFnOnce(Findings)>(scene: S) -> Vec<Finding> {
+/// Runs the scene on a virtual clock, for at most a minute of its time, and gives what was found, and whether the scene
+/// came to its end.
+fn run<S: AsyncFnOnce(Findings)>(scene: S) -> (Vec<Finding>, bool) {
     let found = Findings::default();
     let context = context();
-    let _ = context.block_on(timeout_in(&context, scene(Rc::clone(&found))));
+    let ended = context.block_on(timeout_in(&context, scene(Rc::clone(&found))));
     drop(context);
-    Rc::try_unwrap(found)
-        .expect("all queues are gone")
-        .into_inner()
+    let found = Rc::try_unwrap(found).expect("all queues are gone");
+    (found.into_inner(), ended.is_ok())
+}
+
+/// What is found in a scene that hangs, or ends.
+fn findings<S: AsyncFnOnce(Findings)>(scene: S) -> Vec<Finding> {
+    run(scene).0
+}
+
+/// The scene comes to its end, and nothing is found.
+#[track_caller]
+fn assert_silent<S: AsyncFnOnce(Findings)>(scene: S) {
+    let (found, has_ended) = run(scene);
+    assert_eq!(found, []);
+    assert!(has_ended, "the scene hangs, and nothing was found");
 }
 
 fn timeout_in<F: Future>(context: &Context, scene: F) -> Timeout<F> {
@@ -114,24 +134,28 @@ async fn hold(queue: TeventQueue, time: Duration) {
 }
 
 #[test]
-fn b51_a_granted_entry_in_a_group_that_nobody_polls_is_found_once() {
-    let found = findings(async |found| {
+fn b51_a_granted_entry_that_is_left_behind_is_found_once() {
+    let (found, has_ended) = run(async |found| {
         let queue = queue_to(&found, "q");
         let holder = spawn(hold(queue.clone(), TICK));
         yield_now().await;
-        let mut group = FuturesUnordered::new();
-        group.push(async { queue.entry().await.map(drop) }.boxed_local());
-        group.push(async { Ok(()) }.boxed_local());
-        assert_eq!(group.next().await, Some(Ok(())));
-        // Whatever else the task does: it does not poll the group.
+        let mut entry = queue.entry();
+        assert!(must_wait(&mut entry).await);
+        // Whatever else the task does: it does not poll the entry.
         for _ in 0..5 {
             sleep(TICK).await;
         }
-        assert_eq!(group.next().await, Some(Ok(())));
+        assert!(entry.await.is_ok());
         holder.await;
     });
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(matches!(&found[0], Finding::NotPolled { awaits: None, .. }));
+    assert!(has_ended);
+    assert!(matches!(
+        found[..],
+        [Finding::NotPolled { awaits: None, .. }]
+    ));
+    let text = found[0].to_string();
+    assert!(text.contains("queue \"q\" is held up"), "{text}");
+    assert!(text.contains("which is idle, does not poll it"), "{text}");
 }
 
 #[test]
@@ -149,6 +173,10 @@ fn b51_it_is_found_also_while_other_tasks_never_rest() {
         });
         yield_now().await;
         drop(holder);
+        for _ in 0..60 {
+            yield_now().await;
+        }
+        assert_eq!(found.borrow().len(), 0, "that was too early");
         for _ in 0..20 {
             yield_now().await;
         }
@@ -260,271 +288,17 @@ fn a_second_round_of_the_same_hang_is_found_again() {
 }
 
 #[test]
-fn a_ring_with_a_deadline_in_it_is_not_reported() {
-    let found = findings(async |found| {
-        let (one, two) = (queue_to(&found, "q1"), queue_to(&found, "q2"));
-        let there = {
-            let (one, two) = (one.clone(), two.clone());
-            spawn(async move {
-                let _first = one.entry().await;
-                yield_now().await;
-                let _second = two.entry().await;
-            })
-        };
-        let back = spawn(async move {
-            let _second = two.entry().await;
-            yield_now().await;
-            timeout(TICK, one.entry()).await.map(drop)
-        });
-        assert!(back.await.is_err());
-        there.await;
-    });
-    assert_eq!(found, []);
-}
-
-#[test]
-fn an_entry_beside_a_deadline_is_not_reported() {
+fn a_guard_that_is_taken_after_a_spawn_is_the_takers() {
     let found = findings(async |found| {
         let queue = queue_to(&found, "q");
         let task = spawn(async move {
+            spawn(sleep(TICK)).await;
             let _turn = queue.entry().await;
-            let late = timeout(TICK, queue.entry()).await;
-            assert!(late.is_err());
-            let late = queue.entry().unless(sleep(TICK)).await;
-            assert!(late.is_err());
-        });
-        task.await;
-    });
-    assert_eq!(found, []);
-}
-
-#[test]
-fn two_sections_of_one_task_are_not_reported() {
-    let found = findings(async |found| {
-        let queue = queue_to(&found, "q");
-        let task = spawn(async move {
-            join(hold(queue.clone(), TICK), hold(queue.clone(), TICK)).await;
-            let mut group: FuturesUnordered<_> =
-                (0..4).map(|_| hold(queue.clone(), TICK)).collect();
-            while group.next().await.is_some() {}
-        });
-        task.await;
-    });
-    assert_eq!(found, []);
-}
-
-#[test]
-fn an_entry_that_moves_to_another_task_is_not_reported() {
-    let found = findings(async |found| {
-        let queue = queue_to(&found, "q");
-        let holder = queue.try_entry().unwrap();
-        let (send, mut entries) = mpsc::unbounded::<QueueEntry>();
-        let taker = spawn(async move {
-            while let Some(entry) = entries.next().await {
-                assert!(entry.await.is_ok());
-            }
-        });
-        let mut entry = queue.entry();
-        let giver = spawn(async move {
-            assert!(must_wait(&mut entry).await);
-            yield_now().await;
-            // Granted by now, and this task was woken for it.
-            send.unbounded_send(entry).expect("the taker lives");
-            drop(send);
-            pending::<()>().await;
-        });
-        yield_now().await;
-        drop(holder);
-        taker.await;
-        drop(giver);
-    });
-    assert_eq!(found, []);
-}
-
-#[test]
-fn an_entry_that_another_task_polled_last_is_that_ones() {
-    let found = findings(async |found| {
-        let queue = queue_to(&found, "q");
-        let holder = queue.try_entry().unwrap();
-        let mut entry = queue.entry();
-        let (send, take) = oneshot::channel();
-        let first = spawn(async move {
-            assert!(must_wait(&mut entry).await);
-            assert!(send.send(entry).is_ok());
-            pending::<()>().await;
-        });
-        let second = spawn(async move { take.await.expect("sent").await.map(drop) });
-        sleep(TICK).await;
-        drop(holder);
-        assert_eq!(second.await, Ok(()));
-        drop(first);
-    });
-    assert_eq!(found, []);
-}
-
-#[test]
-fn a_guard_that_is_handed_over_is_not_the_takers() {
-    let scene = |is_said: bool| {
-        findings(async move |found| {
-            let queue = queue_to(&found, "q");
-            let task = spawn(async move {
-                let mut guard = queue.entry().await.expect("open");
-                if is_said {
-                    guard = guard.handed_over();
-                }
-                let (done, is_done) = oneshot::channel();
-                let work = spawn(async move {
-                    sleep(TICK).await;
-                    drop(guard);
-                    let _ = done.send(());
-                });
-                work.detach();
-                assert!(queue.entry().await.is_ok());
-                is_done.await.expect("the work ends");
-            });
-            task.await;
-        })
-    };
-    assert_eq!(scene(true), []);
-    assert!(matches!(scene(false)[..], [Finding::SelfBlocked { .. }]));
-}
-
-#[test]
-fn tasks_that_are_busy_are_not_reported() {
-    let found = findings(async |found| {
-        let queue = queue_to(&found, "q");
-        let holder = queue.try_entry().unwrap();
-        let mut entry = queue.entry();
-        let task = spawn(async move {
-            assert!(must_wait(&mut entry).await);
-            busy(100).await; // granted meanwhile
-            assert!(entry.await.is_ok());
-        });
-        let others: Vec<_> = (0..5).map(|_| spawn(busy(300))).collect();
-        yield_now().await;
-        drop(holder);
-        task.await;
-        for other in others {
-            other.await;
-        }
-    });
-    assert_eq!(found, []);
-}
-
-#[test]
-fn a_grant_that_is_taken_back_is_not_reported() {
-    let found = findings(async |found| {
-        let queue = queue_to(&found, "q");
-        let holder = queue.try_entry().unwrap();
-        let mut entry = queue.entry();
-        let task = spawn(async move {
-            assert!(must_wait(&mut entry).await);
-            pending::<()>().await;
-            drop(entry);
-        });
-        yield_now().await;
-        drop(holder);
-        queue.stop();
-        sleep(TICK).await;
-        drop(task);
-    });
-    assert_eq!(found, []);
-}
-
-#[test]
-fn with_a_permit_that_somebody_may_give_back_nothing_is_certain() {
-    let found = findings(async |found| {
-        let queue = queue_with_permits(&found, "q", 2);
-        let other = spawn(hold(queue.clone(), TICK));
-        yield_now().await;
-        let task = spawn(async move {
-            let _one = queue.entry().await;
-            let _two = queue.entry().await;
-        });
-        task.await;
-        other.await;
-    });
-    assert_eq!(found, []);
-
-    let found = findings(async |found| {
-        let queue = queue_with_permits(&found, "q", 2);
-        let task = spawn(async move {
-            let (_one, _two) = (queue.entry().await, queue.entry().await);
-            let _three = queue.entry().await;
+            let _never = queue.entry().await;
         });
         task.await;
     });
     assert!(matches!(found[..], [Finding::SelfBlocked { .. }]));
-}
-
-#[test]
-fn with_a_turn_that_is_free_or_nobodys_nothing_is_certain() {
-    let found = findings(async |found| {
-        let queue = queue_with_permits(&found, "q", 2);
-        let task = spawn({
-            let queue = queue.clone();
-            async move {
-                let _one = queue.entry().await;
-                queue.stop();
-                // A turn is free, but not granted until somebody starts the queue.
-                let _two = queue.entry().await;
-            }
-        });
-        sleep(TICK).await;
-        queue.start();
-        task.await;
-    });
-    assert_eq!(found, []);
-
-    let found = findings(async |found| {
-        let queue = queue_with_permits(&found, "q", 2);
-        let task = spawn(async move {
-            let guard = queue.entry().await.expect("open").handed_over();
-            let work = spawn(async move {
-                sleep(TICK).await;
-                drop(guard);
-            });
-            let _one = queue.entry().await;
-            let _two = queue.entry().await;
-            work.await;
-        });
-        task.await;
-    });
-    assert_eq!(found, []);
-}
-
-#[test]
-fn a_task_that_was_stuck_and_is_busy_now_is_not_reported() {
-    let found = findings(async |found| {
-        let [a, b, c] = ["a", "b", "c"].map(|name| queue_to(&found, name));
-        let b_holder = spawn(hold(b.clone(), TICK));
-        yield_now().await;
-        let busy = spawn({
-            let (a, c) = (a.clone(), c.clone());
-            async move {
-                let a_turn = a.entry().await;
-                let b_turn = b.entry().await; // stuck, until it is granted
-                let mut c_entry = c.entry();
-                for _ in 0..50 {
-                    assert!(must_wait(&mut c_entry).await);
-                    yield_now().await;
-                }
-                drop((a_turn, b_turn, c_entry));
-            }
-        });
-        let other = spawn(async move {
-            let c_turn = c.entry().await;
-            sleep(TICK).await;
-            yield_now().await;
-            yield_now().await;
-            assert!(a.entry().await.is_ok());
-            drop(c_turn);
-        });
-        b_holder.await;
-        busy.await;
-        other.await;
-    });
-    assert_eq!(found, []);
 }
 
 #[test]
@@ -617,15 +391,32 @@ fn a_callback_may_use_the_queue_and_end_the_hang() {
 #[test]
 fn without_a_detector_nothing_is_observed() {
     let context = context();
-    let (task, is_late) = context.block_on(async {
+    context.block_on(async {
         let queue = TeventQueue::builder("q").detector(Policy::Off).build();
-        let task = spawn(async move {
+        let stuck = async move {
             let _turn = queue.entry().await;
             let _never = queue.entry().await;
-        });
-        (task, timeout(TICK, pending::<()>()).await.is_err())
+        };
+        let task = spawn(stuck).named("stuck");
+        let current = poll_fn(|_| Poll::Ready(observe::current_task())).await;
+        assert!(timeout(TICK, pending::<()>()).await.is_err());
+        assert!(observe::observer().is_none());
+        // Nobody keeps what would tell this task from others, or by what it is known.
+        let current = current.expect("a task of ours");
+        assert_eq!(observe::known(current), observe::Known::default());
+        assert!(!task.is_finished());
     });
-    assert!(is_late && !task.is_finished());
+    // With a detector somebody does, for as long as the queue lives.
+    let queue = TeventQueue::builder("q").detector(Policy::Log).build();
+    assert!(observe::observer().is_some());
+    let known = context.block_on(async {
+        let task = spawn(async { observe::known(observe::current_task().expect("a task")) });
+        task.named("seen").await
+    });
+    assert_eq!(known.name.as_deref(), Some("seen"));
+    assert!(known.spawned.is_some());
+    drop(queue);
+    assert!(observe::observer().is_none());
 }
 
 #[test]

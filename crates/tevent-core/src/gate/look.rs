@@ -17,6 +17,12 @@ impl Gate {
         })
     }
 
+    /// How many are before an entry in the line, in time proportional to the answer; `None` if it is not in the line.
+    #[must_use]
+    pub fn position(&self, place: Place) -> Option<usize> {
+        self.order.places().position(|other| other == place)
+    }
+
     /// Those that have the turn, in order.
     pub fn turns(&self) -> impl Iterator<Item = (Place, State, Ticket)> {
         // While the gate is stopped, some that wait again may stand before them.
@@ -32,6 +38,13 @@ impl Gate {
             .get(place)
             .and_then(|(_, waiter)| waiter.waker.as_ref());
         waker.is_some_and(|waker| waker.data().addr() == address)
+    }
+
+    /// Whether there is a waker at a place: its entry has waited.
+    #[must_use]
+    pub fn has_waker(&self, place: Place) -> bool {
+        let known = self.order.get(place);
+        known.is_some_and(|(_, waiter)| waiter.waker.is_some())
     }
 
     /// Whether the waker that the last one left behind has this address as its data.

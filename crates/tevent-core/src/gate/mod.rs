@@ -289,8 +289,8 @@ impl Gate {
         true
     }
 
-    /// Gives up the waker that the last one has left behind: it keeps its task's memory, and on some executors the task.
-    /// To be dropped after the borrow.
+    /// Gives up the waker that the last one has left behind: it keeps its task's memory, and on some executors the
+    /// task. To be dropped after the borrow.
     #[inline]
     #[must_use = "a waker is dropped outside"]
     pub fn take_spare(&mut self) -> Option<Waker> {
@@ -410,12 +410,6 @@ impl Gate {
         if let Some((_, waiter)) = self.order.get_mut(place) {
             waiter.ticket.tag = tag;
         }
-    }
-
-    /// How many are before an entry in the line, in time proportional to the answer; `None` if it is not in the line.
-    #[must_use]
-    pub fn position(&self, place: Place) -> Option<usize> {
-        self.order.places().position(|other| other == place)
     }
 
     /// Decides who has the turn (arrow 2). The only place where a waiting entry is granted; may run at any time, any

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use tevent_core::doorbell::Doorbell;
-use tevent_core::observe::{self, ExecutorId, Idle, Polled, TaskId};
+use tevent_core::observe::{self, Idle, Polled, TaskId};
 use tevent_core::sync::Arc;
 
 use super::header::{Flags, Header};
@@ -221,16 +221,17 @@ impl Owner {
     pub(crate) fn polled(&self) -> Polled {
         let task = self.local().running.replace(ptr::null());
         // SAFETY: null if the task has ended; otherwise it is alive, as nothing has run since; owner's thread.
-        let task = unsafe { task.as_ref() }.filter(|task| !task.has(Flags::QUEUED));
+        let task = unsafe { task.as_ref() };
         let idle = task.and_then(|task| {
+            let wakers = task.wakers().filter(|_| !task.has(Flags::QUEUED))?;
             Some(Idle {
                 task: task.id(),
-                wakers: task.wakers()?,
+                wakers,
             })
         });
         Polled {
-            executor: self.id(),
             idle,
+            busy: task.filter(|_| idle.is_none()).map(Header::id),
             round: Some(self.ready()),
         }
     }
@@ -245,10 +246,6 @@ impl Owner {
         let serial = self.local().spawned.get().wrapping_add(1);
         self.local().spawned.set(serial);
         serial
-    }
-
-    pub(crate) fn id(&self) -> ExecutorId {
-        ExecutorId(Arc::as_ptr(&self.shared).addr())
     }
 
     /// Lets a task of the ready queue change places with its head.

@@ -115,9 +115,6 @@ impl TaskRef {
     fn finish(self) {
         let header = self.header();
         header.set(Flags::DONE);
-        if observe::observer().is_some() {
-            observe::ended(header.id());
-        }
         // SAFETY: becoming DONE right now, by the executor's own hand.
         unsafe { header.shared() }.forget_live(header.slot.get());
         if header.has(Flags::JOINT) {
@@ -128,6 +125,10 @@ impl TaskRef {
             }
         } else {
             self.drop_output();
+        }
+        // Last: the destructor of the output runs in the task's name.
+        if observe::observer().is_some() {
+            observe::ended(header.id());
         }
     }
 

@@ -56,8 +56,9 @@ impl Tables {
         if keys.len() < 2 || keys.len() > MANY {
             return false;
         }
-        let is_any = |state| keys.iter().any(|&key| self.state(key) == Some(state));
-        if !is_any(State::Held) || !is_any(State::Waiting) {
+        let holds = |key| self.state(key) == Some(State::Held) && self.holder(key).is_some();
+        let waits = |key| self.state(key) == Some(State::Waiting);
+        if !keys.iter().copied().any(holds) || !keys.iter().copied().any(waits) {
             return false;
         }
         let address = idle.task.address();
@@ -116,7 +117,7 @@ impl Tables {
                 let mut turns = 0;
                 for (place, state, _) in gate.turns() {
                     let guard = (queue, place);
-                    let holder = self.owner(guard).filter(|_| state == State::Held)?;
+                    let holder = self.holder(guard).filter(|_| state == State::Held)?;
                     each(entry, guard, holder);
                     turns += 1;
                 }

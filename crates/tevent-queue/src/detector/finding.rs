@@ -7,11 +7,22 @@ use tevent_core::observe;
 /// Why a queue hangs.
 ///
 /// `Display` says it in one line: what happened, where, and what to do.
+///
+/// Which task an entry belongs to is known for certain: the one that polled it last, with its own waker. Entries that
+/// are polled with another waker (inside `FuturesUnordered`, or by a foreign executor that the task drives) are not
+/// observed. A guard is never polled, so its owner is an assumption: the task that took it, until that one spawns
+/// another task on the thread, or hands the guard over. What remains to be said by the program is
+/// [`handed_over`](crate::QueueGuard::handed_over), on a guard that goes to a task which exists already (through a
+/// channel), or which runs on a foreign executor.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Finding {
     /// An entry has the turn, its task was woken, polled and is idle again, and nobody has polled the entry: the whole
     /// line waits for a future that is not polled (a "futurelock").
+    ///
+    /// It is told when nothing is ready any more, or after 64 complete rounds of the tasks that are; and only while a
+    /// single executor lives on the thread. The task may come back to the entry later, by itself: then the line was
+    /// held up until then, and for no reason.
     #[non_exhaustive]
     NotPolled {
         /// The name of the queue.
@@ -23,7 +34,11 @@ pub enum Finding {
         /// Another entry that the task awaits meanwhile: the queue's name, and the line that asked for it.
         awaits: Option<(String, &'static Location<'static>)>,
     },
-    /// A task awaits an entry that its own guard blocks, and nothing else can wake it.
+    /// A task awaits an entry that its own guard blocks, and all its wakers are in lines of queues: no deadline, socket
+    /// or channel of its own wakes it.
+    ///
+    /// It hangs unless somebody else ends it from outside: closes the queue, or cancels the task through its handle,
+    /// for which there may be a deadline.
     #[non_exhaustive]
     SelfBlocked {
         /// The name of the queue.
@@ -35,7 +50,8 @@ pub enum Finding {
         /// The task.
         task: TaskName,
     },
-    /// Tasks wait for each other in a ring, and nothing else can wake any of them.
+    /// Tasks wait for each other in a ring, and all their wakers are in lines of queues. They hang unless one of them
+    /// is ended from outside, as for [`SelfBlocked`](Self::SelfBlocked).
     #[non_exhaustive]
     Cycle {
         /// Each waits for the next, and the last for the first.
@@ -88,10 +104,11 @@ impl fmt::Display for Finding {
             } => {
                 write!(
                     f,
-                    "queue {queue:?} hangs: the entry from {entry} has the turn, but {task} does not poll it"
+                    "queue {queue:?} is held up: the entry from {entry} has the turn, and {task}, which is idle, does \
+                     not poll it"
                 )?;
                 if let Some((other, line)) = awaits {
-                    write!(f, ", and awaits the entry from {line} in queue {other:?}")?;
+                    write!(f, ", but awaits the entry from {line} in queue {other:?}")?;
                 }
                 f.write_str("; poll it, drop it before awaiting something else, or let a task of its own await it")
             }
@@ -103,7 +120,7 @@ impl fmt::Display for Finding {
             } => write!(
                 f,
                 "queue {queue:?} hangs: {task} awaits the entry from {entry}, which its own guard from {guard} blocks; \
-                 drop the guard first, or call `handed_over` on a guard that another task has now"
+                 drop the guard first; or say `handed_over` of a guard that another task has now"
             ),
             Self::Cycle { links } => {
                 f.write_str("queues hang in a ring: ")?;

@@ -2,15 +2,19 @@
 //!
 //! It is fed from two sides: by the moments of the entries, and by our executor, through
 //! [`tevent_core::observe`], with the polls of the tasks. A task to which an entry belongs is the one that polled it
-//! last; a guard belongs to the task that took it. On another executor nobody tells, and nothing is found.
+//! last, with its own waker; a guard belongs to the task that took it, until that one spawns another task, for a guard
+//! is never polled: nobody can tell into which of them it has moved. On another executor nobody tells, and nothing is
+//! found.
 //!
 //! ```text
-//!   a   granted --1--> Granted --2--> Suspect --3--> found: not polled          1 its task is about to be woken
-//!                         |              |                                     2 its task was polled, and is idle
-//!                         +-------4------+--> gone                             3 all that were ready had a poll, too,
-//!                                                                                or nothing is ready any more
-//!   b, c   a task goes idle: does the way from the entry that it awaits to the  4 polled, dropped, taken back
-//!          guard that blocks it, and on to that one's task, lead back to it?
+//!   a   granted --1--> Granted --2--> idle --3--> found: not polled   1 its task is about to be woken
+//!                       |    ^         |  |                           2 its task was polled, and is idle
+//!                       |    +----5----+  |                           3 nothing is ready any more, or 64 rounds of the
+//!                       +--------4--------+--> gone                     ready queue are over; on the only executor
+//!                                                                     4 polled, dropped, taken back
+//!   b, c   a task goes idle: does the way from the entry that it      5 its task was woken again, and is busy
+//!          awaits to the guard that blocks it, and on to that one's
+//!          task, lead back to it?
 //! ```
 //!
 //! A task on such a way must be *stuck*: all its wakers are in the lines, so nothing but a turn can wake it. A
@@ -49,8 +53,9 @@ thread_local! {
 
 static OBSERVER: Observer = Observer {
     polled: |polled| deliver(with(&TABLES, |tables| tables.polled(polled))),
+    spawns: |task| with(&TABLES, |tables| tables.spawns(task)),
     ended: |task| with(&TABLES, |tables| tables.ended(task)),
-    out_of_work: |executor| deliver(with(&TABLES, |tables| tables.out_of_work(executor))),
+    out_of_work: || deliver(with(&TABLES, Tables::out_of_work)),
 };
 
 /// A queue's tie to the detector of its thread.
@@ -75,9 +80,9 @@ impl Link {
         });
     }
 
-    /// The entry counts as nobody's from now on.
+    /// The guard counts as nobody's from now on.
     pub(crate) fn hand_over(&self, place: Place) {
-        with(&TABLES, |tables| tables.forget((self.queue, place)));
+        with(&TABLES, |tables| tables.hand_over((self.queue, place)));
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use tevent_core::{
     gate::{Gate, Origin, State},
     line::Place,
-    observe::{self, ExecutorId, Polled, TaskId},
+    observe::{self, Polled, TaskId},
 };
 
 use super::{Finding, Policy, TaskName, cycle::Step};
@@ -27,6 +27,10 @@ pub(super) type Report = (Finding, Policy);
 /// Places that an empty table keeps room for.
 const KEPT: usize = 64;
 
+/// So many complete rounds of the ready queue without a poll are taken for an executor at rest, as one that has always
+/// something to do never rests. An entry that is handed from task to task takes a round for each.
+const ROUNDS: u64 = 64;
+
 /// All that the detector of one thread knows. The states of the entries are not in here: the gates are asked.
 #[derive(Default)]
 pub(super) struct Tables {
@@ -34,6 +38,10 @@ pub(super) struct Tables {
     owners: HashMap<Key, Owner>,
     pub(super) tasks: HashMap<TaskId, Entries>,
     granted: Vec<Granted>,
+    /// Complete rounds of the ready queue, counted while there are grants to be watched.
+    rounds: u64,
+    /// Polls until all that were ready when the round began have been polled.
+    polls_left: usize,
     /// Room for the search of cycles, kept from one to the next.
     pub(super) steps: Vec<Step>,
 }
@@ -49,6 +57,8 @@ struct Owner {
     task: TaskId,
     /// Where it stands among the task's.
     index: usize,
+    /// How many tasks the task had spawned when it took the turn. `None`: it has not taken it, or handed it over.
+    taken: Option<u32>,
 }
 
 /// The entries and guards of a task.
@@ -57,20 +67,16 @@ pub(super) struct Entries {
     pub(super) keys: Vec<Key>,
     /// When it went idle last, all its wakers were in the lines; and it has not touched an entry since.
     pub(super) is_stuck: bool,
+    /// Tasks that it has spawned. What it held then may have moved into them.
+    spawns: u32,
 }
 
 /// An entry that was granted, and not polled since.
 struct Granted {
     key: Key,
     task: TaskId,
-    suspect: Option<Suspect>,
-}
-
-/// Its task has been polled since, and is idle.
-struct Suspect {
-    executor: ExecutorId,
-    /// Polls until all that were ready then have been polled; `None` if that cannot be told.
-    polls_left: Option<usize>,
+    /// Its task has been polled since, and is idle: from this round on.
+    idle_since: Option<u64>,
 }
 
 impl Tables {
@@ -94,14 +100,24 @@ impl Tables {
 
     /// An entry has come to a moment, inside a poll of this task.
     pub(super) fn tell(&mut self, moment: Moment, key: Key, current: Option<TaskId>) {
+        let owner = current.filter(|&task| self.polls_itself(task, moment, key));
+        self.note(moment, key, owner);
+    }
+
+    fn note(&mut self, moment: Moment, key: Key, owner: Option<TaskId>) {
         match moment {
             Moment::Attached => {}
             Moment::Granted => self.watch_grant(key),
-            Moment::Waits | Moment::Triggered => {
+            Moment::Waits => {
                 self.forget_grant(key);
-                self.assign(key, current);
+                self.assign(key, owner);
             }
-            Moment::Detached => {
+            Moment::Triggered => {
+                self.forget_grant(key);
+                self.assign(key, owner);
+                self.take_turn(key);
+            }
+            Moment::GivenBack | Moment::Detached => {
                 self.forget_grant(key);
                 self.forget(key);
             }
@@ -110,23 +126,33 @@ impl Tables {
 
     /// A task was polled.
     pub(super) fn polled(&mut self, polled: &Polled) -> Vec<Report> {
-        let mut reports = self.report_grants(|suspect| {
-            if suspect.executor != polled.executor {
-                return false;
-            }
-            suspect.polls_left = suspect.polls_left.map(|left| left.saturating_sub(1));
-            suspect.polls_left == Some(0)
-        });
+        let mut reports = Vec::new();
+        if self.count_round(polled.round) {
+            let rounds = self.rounds;
+            reports = self.report_grants(|since| rounds - since > ROUNDS);
+        }
+        self.excuse_grants(polled.busy);
         if let Some(idle) = polled.idle {
-            self.suspect_grants(idle.task, polled);
+            self.suspect_grants(idle.task);
             reports.extend(self.find_cycle(idle));
         }
         reports
     }
 
     /// Nothing is ready: who has not been polled now, had every chance.
-    pub(super) fn out_of_work(&mut self, executor: ExecutorId) -> Vec<Report> {
-        self.report_grants(|suspect| suspect.executor == executor)
+    pub(super) fn out_of_work(&mut self) -> Vec<Report> {
+        if is_alone() {
+            self.report_grants(|_| true)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The task spawns another: the guards that it has may move there.
+    pub(super) fn spawns(&mut self, task: TaskId) {
+        if let Some(entries) = self.tasks.get_mut(&task) {
+            entries.spawns = entries.spawns.wrapping_add(1);
+        }
     }
 
     pub(super) fn ended(&mut self, task: TaskId) {
@@ -141,9 +167,16 @@ impl Tables {
         }
     }
 
+    /// The guard is nobody's, but its entry stays with the task for the waker that it keeps.
+    pub(super) fn hand_over(&mut self, key: Key) {
+        if let Some(owner) = self.owners.get_mut(&key) {
+            owner.taken = None;
+        }
+    }
+
     /// The entry is nobody's.
-    pub(super) fn forget(&mut self, key: Key) {
-        let Some(Owner { task, index }) = self.owners.remove(&key) else {
+    fn forget(&mut self, key: Key) {
+        let Some(Owner { task, index, .. }) = self.owners.remove(&key) else {
             return;
         };
         if let Some(entries) = self.tasks.get_mut(&task) {
@@ -162,8 +195,15 @@ impl Tables {
         }
     }
 
-    pub(super) fn owner(&self, key: Key) -> Option<TaskId> {
+    fn owner(&self, key: Key) -> Option<TaskId> {
         self.owners.get(&key).map(|owner| owner.task)
+    }
+
+    /// The task that took the turn of an entry, unless it may have given the guard away.
+    pub(super) fn holder(&self, key: Key) -> Option<TaskId> {
+        let owner = self.owners.get(&key)?;
+        let spawns = self.tasks.get(&owner.task)?.spawns;
+        (owner.taken == Some(spawns)).then_some(owner.task)
     }
 
     /// Looks at the gate of a queue, unless it is gone.
@@ -195,6 +235,16 @@ impl Tables {
         self.queues.get(&queue)?.shared.upgrade()
     }
 
+    /// Whether it is the task itself that polls the entry: not another executor inside of it, or a group of futures
+    /// with wakers of its own. If the entry never had to wait, there is no waker to tell that by.
+    fn polls_itself(&self, task: TaskId, moment: Moment, (queue, place): Key) -> bool {
+        let is_own = self.look(queue, |gate| {
+            gate.has_waker_of(place, task.address())
+                || (moment == Moment::Triggered && !gate.has_waker(place))
+        });
+        is_own == Some(true)
+    }
+
     fn assign(&mut self, key: Key, task: Option<TaskId>) {
         if self.owner(key) != task {
             self.forget(key);
@@ -207,8 +257,18 @@ impl Tables {
         self.owners.entry(key).or_insert_with(|| {
             entries.keys.push(key);
             let index = entries.keys.len() - 1;
-            Owner { task, index }
+            Owner {
+                task,
+                index,
+                taken: None,
+            }
         });
+    }
+
+    fn take_turn(&mut self, key: Key) {
+        if let Some(owner) = self.owners.get_mut(&key) {
+            owner.taken = self.tasks.get(&owner.task).map(|entries| entries.spawns);
+        }
     }
 
     fn watch_grant(&mut self, key: Key) {
@@ -217,7 +277,7 @@ impl Tables {
             self.granted.push(Granted {
                 key,
                 task,
-                suspect: None,
+                idle_since: None,
             });
         }
     }
@@ -235,22 +295,44 @@ impl Tables {
         }
     }
 
-    fn suspect_grants(&mut self, task: TaskId, polled: &Polled) {
-        let fresh = self.granted.iter_mut();
-        for granted in fresh.filter(|granted| granted.task == task && granted.suspect.is_none()) {
-            granted.suspect = Some(Suspect {
-                executor: polled.executor,
-                polls_left: polled.round,
-            });
+    /// Counts a poll; whether it has completed a round. `None` if the order is not by age.
+    fn count_round(&mut self, ready: Option<usize>) -> bool {
+        if self.granted.is_empty() || !is_alone() {
+            return false;
+        }
+        self.polls_left = self.polls_left.saturating_sub(1);
+        let (0, Some(ready)) = (self.polls_left, ready) else {
+            return false;
+        };
+        self.polls_left = ready;
+        self.rounds += 1;
+        true
+    }
+
+    fn suspect_grants(&mut self, task: TaskId) {
+        let rounds = self.rounds;
+        for granted in self.granted_to(task) {
+            granted.idle_since.get_or_insert(rounds);
         }
     }
 
+    /// This task was woken again, and may come to its entry yet.
+    fn excuse_grants(&mut self, busy: Option<TaskId>) {
+        if let Some(task) = busy {
+            self.granted_to(task)
+                .for_each(|granted| granted.idle_since = None);
+        }
+    }
+
+    fn granted_to(&mut self, task: TaskId) -> impl Iterator<Item = &mut Granted> {
+        let granted = self.granted.iter_mut();
+        granted.filter(move |granted| granted.task == task)
+    }
+
     /// Reports the suspects of which it is certain, each once.
-    fn report_grants(&mut self, mut is_certain: impl FnMut(&mut Suspect) -> bool) -> Vec<Report> {
+    fn report_grants(&mut self, is_certain: impl Fn(u64) -> bool) -> Vec<Report> {
         let mut granted = mem::take(&mut self.granted);
-        let certain = granted.extract_if(.., |granted| {
-            granted.suspect.as_mut().is_some_and(&mut is_certain)
-        });
+        let certain = granted.extract_if(.., |granted| granted.idle_since.is_some_and(&is_certain));
         let reports = certain.filter_map(|granted| self.report_grant(&granted));
         let reports = reports.collect();
         self.granted = granted;
@@ -291,6 +373,11 @@ impl Tables {
     }
 }
 
+/// Whether one executor is all there is on the thread: with a second one, an entry may be on its way to a task there.
+fn is_alone() -> bool {
+    observe::executors() == 1
+}
+
 #[cfg(test)]
 mod tests {
     use tevent_core::line::Line;
@@ -303,14 +390,14 @@ mod tests {
         let task = TaskId::new(8, 1);
         let keys: Vec<Key> = (0..10_000).map(|n| (16, line.join(n))).collect();
         for &key in &keys {
-            tables.tell(Moment::Waits, key, Some(task));
-            tables.tell(Moment::Granted, key, None);
+            tables.note(Moment::Waits, key, Some(task));
+            tables.note(Moment::Granted, key, None);
         }
         assert_eq!(tables.granted.len(), keys.len());
         for &key in &keys {
-            tables.tell(Moment::Triggered, key, Some(task));
+            tables.note(Moment::Triggered, key, Some(task));
             assert_eq!(tables.owner(key), Some(task));
-            tables.tell(Moment::Detached, key, Some(task));
+            tables.note(Moment::Detached, key, Some(task));
             assert_eq!(tables.owner(key), None);
         }
         let entries = &tables.tasks[&task];
@@ -326,13 +413,30 @@ mod tests {
         let [one, two] = [1, 2].map(|serial| TaskId::new(8, serial));
         let [first, second, third] = [0, 1, 2].map(|n| (16, line.join(n)));
         for key in [first, second, third] {
-            tables.tell(Moment::Waits, key, Some(one));
+            tables.note(Moment::Waits, key, Some(one));
         }
         // Another has it now; and what stood last among the entries has moved to its place.
-        tables.tell(Moment::Waits, first, Some(two));
-        tables.tell(Moment::Detached, third, Some(one));
+        tables.note(Moment::Waits, first, Some(two));
+        tables.note(Moment::Detached, third, Some(one));
         tables.ended(one);
         assert_eq!(tables.owners.len(), 1);
         assert_eq!(tables.owner(first), Some(two));
+    }
+
+    #[test]
+    fn a_guard_is_the_takers_until_it_spawns_or_hands_it_over() {
+        let (mut tables, mut line) = (Tables::default(), Line::new());
+        let task = TaskId::new(8, 1);
+        let [first, second] = [0, 1].map(|n| (16, line.join(n)));
+        tables.note(Moment::Triggered, first, Some(task));
+        assert_eq!(tables.holder(first), Some(task));
+        tables.spawns(task);
+        assert_eq!(tables.holder(first), None);
+        // The entry is still the task's, and so is what it takes later.
+        assert_eq!(tables.owner(first), Some(task));
+        tables.note(Moment::Triggered, second, Some(task));
+        assert_eq!(tables.holder(second), Some(task));
+        tables.hand_over(second);
+        assert_eq!(tables.holder(second), None);
     }
 }
