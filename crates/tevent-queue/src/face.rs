@@ -47,6 +47,9 @@ pub(crate) mod sealed {
         /// Driven work that has the turn.
         type Driven: Default;
 
+        /// Whether each look inside takes a lock: then one is better than a fast one before a slow one.
+        const IS_LOCKED: bool;
+
         fn share(shared: Shared<Self>) -> Self::Shared;
 
         fn room(inside: Inside) -> Self::Room;
@@ -66,6 +69,8 @@ impl sealed::Face for Local {
     type Room = RefCell<Inside>;
     type Watching = OnceCell<Box<Watch>>;
     type Driven = RefCell<Holders>;
+
+    const IS_LOCKED: bool = false;
 
     fn share(shared: Shared<Self>) -> Self::Shared {
         Rc::new(shared)
@@ -97,6 +102,8 @@ impl sealed::Face for Threads {
     type Room = Mutex<Inside>;
     type Watching = ();
     type Driven = ();
+
+    const IS_LOCKED: bool = true;
 
     fn share(shared: Shared<Self>) -> Self::Shared {
         Arc::new(shared)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use tevent_core::{
-    gate::{After, Gate, Limits},
+    gate::{After, Gate, Limits, Origin},
     line::Place,
     panics::Panics,
     wake::wake_in_batches,
@@ -174,6 +174,18 @@ impl Inside {
     #[inline]
     pub(crate) fn quietly(&mut self) -> Option<&mut Gate> {
         (!self.is_watched && self.drains.is_empty()).then_some(&mut self.gate)
+    }
+
+    /// The place of who meets nobody, if nobody wants to know.
+    #[inline]
+    pub(crate) fn join_alone(&mut self, origin: Origin) -> Option<Place> {
+        self.quietly()?.join_alone(origin)
+    }
+
+    /// Gives the place of a holder up who met nobody, if nobody wants to know.
+    #[inline]
+    pub(crate) fn leave_alone(&mut self, place: Place) -> bool {
+        self.quietly().is_some_and(|gate| gate.leave_alone(place))
     }
 
     /// Whether somebody waits for the line to become empty, and it has.

@@ -14,7 +14,12 @@ use tevent_core::{
     panics::Panics,
 };
 
-use crate::{QueueError, face::sealed::Face, inside::Shared, watch::Moment};
+use crate::{
+    QueueError,
+    face::sealed::Face,
+    inside::{Inside, Shared},
+    watch::Moment,
+};
 
 pub(crate) struct Seat<F: Face> {
     /// `None` once the seat has been taken over by another, or if there never was one.
@@ -27,15 +32,21 @@ impl<F: Face> Seat<F> {
     /// Takes the last place; a seat without one if the line is full.
     #[inline]
     pub(crate) fn join(shared: &F::Shared, origin: Origin) -> Self {
-        match shared.with(|inside| inside.quietly()?.join_alone(origin)) {
-            Some(place) => Self::at(place, shared),
-            None => Self::join_others(shared, origin),
+        if !F::IS_LOCKED
+            && let Some(place) = shared.with(|inside| inside.join_alone(origin))
+        {
+            return Self::at(place, shared);
         }
+        Self::join_others(shared, origin)
     }
 
     #[inline(never)]
     fn join_others(shared: &F::Shared, origin: Origin) -> Self {
-        match shared.with(|inside| inside.gate.join(origin)) {
+        let join = |inside: &mut Inside| {
+            let alone = inside.join_alone(origin);
+            alone.or_else(|| inside.gate.join(origin))
+        };
+        match shared.with(join) {
             Some(place) => Self::attach(place, shared),
             None => Self {
                 shared: None,
@@ -208,8 +219,8 @@ impl<F: Face> Shared<F> {
             cx.waker().wake_by_ref();
             return Turn::Waiting;
         }
-        let is_alone =
-            self.with(|inside| inside.quietly().is_some_and(|gate| gate.poll_alone(place)));
+        let is_alone = !F::IS_LOCKED
+            && self.with(|inside| inside.quietly().is_some_and(|gate| gate.poll_alone(place)));
         if !is_alone {
             let turn = self.poll_among_others(place, cx);
             if turn != Turn::Come {
@@ -243,10 +254,7 @@ impl<F: Face> Shared<F> {
     /// Not inlined, so that the check for a seat that is over is: of entry and guard, one always is.
     #[inline(never)]
     fn leave(shared: F::Shared, place: Place) {
-        let is_done = shared.with(|inside| {
-            let alone = inside.quietly();
-            alone.is_some_and(|gate| gate.leave_alone(place))
-        });
+        let is_done = !F::IS_LOCKED && shared.with(|inside| inside.leave_alone(place));
         if !is_done {
             shared.leave_others(place);
         }
@@ -259,6 +267,9 @@ impl<F: Face> Shared<F> {
         }
         let mut is_empty = false;
         let after = self.with(|inside| {
+            if F::IS_LOCKED && inside.leave_alone(place) {
+                return After::default();
+            }
             let after = inside.gate.leave(place);
             is_empty = inside.gate.is_empty();
             after

@@ -264,9 +264,12 @@ fn q22_trace_points_are_the_entry_s_own_in_order_and_chained() {
 #[test]
 fn b16_a_trace_hook_may_use_the_queue_and_add_hooks() {
     let (queue, trace) = (TeventQueue::new("q"), Trace::default());
-    let (inner, said) = (queue.clone(), trace.clone());
+    // A hook that owns a handle keeps the queue for ever: this one gives it up after its use.
+    let (handle, said) = (Cell::new(Some(queue.clone())), trace.clone());
     queue.on_trace(move |point| {
-        if point.kind == TraceKind::BeforeTrigger {
+        if point.kind == TraceKind::BeforeTrigger
+            && let Some(inner) = handle.take()
+        {
             said.say(format!("{} in line", inner.len()));
             let later = said.clone();
             inner.on_trace(move |point| later.say(format!("later {:?}", point.kind)));
