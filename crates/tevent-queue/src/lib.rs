@@ -27,7 +27,8 @@
 //!   on; a guard releases it, also while a panic unwinds.
 //! - [`stop`](TeventQueue::stop) leaves the holder alone and grants nothing; [`start`](TeventQueue::start) goes on.
 //! - Closing, or dropping the last handle, resolves all that wait with [`QueueError::Closed`], in order.
-//! - A queue has no bound of its own: every entry is a future that somebody holds, at 40 bytes each.
+//! - A queue has no bound unless it is given a [`capacity`](Builder::capacity): every entry is a future that somebody
+//!   holds, at 48 bytes each.
 //!
 //! # More than entries
 //! - [`future.queued(&queue)`](QueueExt::queued), [`stream.queued(&queue)`](StreamQueueExt::queued) and
