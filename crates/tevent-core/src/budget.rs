@@ -28,13 +28,22 @@ pub fn grant() -> Saved {
 /// Puts back the budget that [`grant`] replaced, and tells how many operations the poll did.
 #[inline]
 pub fn restore(saved: Saved) -> u32 {
-    PER_POLL - LEFT.replace(saved.0).min(PER_POLL)
+    let charged = PER_POLL - LEFT.get().min(PER_POLL);
+    drop(saved);
+    charged
 }
 
 /// The budget that was in force before a [`grant`].
 #[derive(Debug)]
 #[must_use = "the budget of the outer poll has to be restored"]
 pub struct Saved(u32);
+
+/// Also when the poll, or whoever is told of it, panics.
+impl Drop for Saved {
+    fn drop(&mut self) {
+        LEFT.set(self.0);
+    }
+}
 
 /// Whether the current poll has used up its budget and should give way.
 #[inline]

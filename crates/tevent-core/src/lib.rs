@@ -4,6 +4,7 @@
 //! done. That makes each room testable as a model, without a loop.
 #![forbid(unsafe_code)]
 
+pub mod asked;
 pub mod budget;
 pub mod doorbell;
 pub mod gate;

@@ -2,6 +2,7 @@
 //!
 //! Our executor writes it, the detector of hung queues reads it. Everything here belongs to one thread. Nobody observes
 //! unless [`start`] was called: then the executor pays one look per poll, spawn and end of a task, and nothing else.
+//! Names of tasks are kept for the observer, and for whoever asks by [`keep_names`].
 //! On a foreign executor there is no [`current_task`], and nothing is told: "not observed".
 
 use std::{
@@ -9,12 +10,13 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     fmt,
+    marker::PhantomData,
     panic::Location,
     thread_local,
 };
 
 /// A task of our executor. The serial tells tasks apart that lived at the same address one after the other; it is 0 if
-/// nobody observed when the task was spawned. Good until the task's end is told.
+/// nobody wanted names when the task was spawned. Good until the task's end is told.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TaskId {
     address: usize,
@@ -60,8 +62,21 @@ pub struct Idle {
 pub struct Known {
     /// The name that it was given.
     pub name: Option<Cow<'static, str>>,
-    /// The line that spawned it, if somebody observed then.
+    /// The line that spawned it.
     pub spawned: Option<&'static Location<'static>>,
+}
+
+/// For people: "task `reader` (spawned at src/main.rs:7:5)". Whoever wants names gets those of all tasks that were
+/// spawned, so one without is the future that the loop itself was given.
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.name, self.spawned) {
+            (Some(name), Some(place)) => write!(f, "task `{name}` (spawned at {place})"),
+            (Some(name), None) => write!(f, "task `{name}`"),
+            (None, Some(place)) => write!(f, "the task spawned at {place}"),
+            (None, None) => f.write_str("the future of `block_on`"),
+        }
+    }
 }
 
 /// A function that tells the task that is being polled right now.
@@ -72,10 +87,14 @@ const KEPT: usize = 64;
 
 thread_local! {
     static OBSERVER: Cell<Option<&'static Observer>> = const { Cell::new(None) };
+    /// The names that the observer asks for.
+    static FOR_OBSERVER: Cell<Option<Names>> = const { Cell::new(None) };
     static TELLER: Cell<Option<Teller>> = const { Cell::new(None) };
+    /// How many want names and spawn places to be kept.
+    static KEEPERS: Cell<u32> = const { Cell::new(0) };
     /// Executors of ours that live on this thread.
     static EXECUTORS: Cell<usize> = const { Cell::new(0) };
-    /// Names and spawn places: of tasks that were spawned or named while somebody observed.
+    /// Names and spawn places: of tasks that were spawned or named while somebody wanted them.
     static KNOWN: RefCell<HashMap<TaskId, Known>> = RefCell::default();
 }
 
@@ -93,16 +112,45 @@ impl TaskId {
     }
 }
 
-/// Begins to tell on this thread; whoever was told before is no longer.
+/// Begins to tell on this thread; whoever was told before is no longer. Names are kept meanwhile.
 pub fn start(observer: &'static Observer) {
     OBSERVER.set(Some(observer));
+    FOR_OBSERVER.set(Some(keep_names()));
 }
 
-/// Ends it, and forgets all names.
+/// Ends it.
 pub fn stop() {
     OBSERVER.set(None);
-    // While the thread ends, the table may be gone already.
-    let _ = KNOWN.try_with(|known| known.take());
+    let _ = FOR_OBSERVER.try_with(Cell::take);
+}
+
+/// Keeps the names and spawn places of tasks of this thread until the returned value is dropped. With the last one all
+/// names are forgotten.
+pub fn keep_names() -> Names {
+    KEEPERS.set(KEEPERS.get() + 1);
+    Names(PhantomData)
+}
+
+/// As long as this lives, names of tasks are kept.
+#[derive(Debug)]
+#[must_use = "names are kept as long as this lives"]
+pub struct Names(PhantomData<*const ()>);
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        KEEPERS.set(KEEPERS.get().saturating_sub(1));
+        if !keeps_names() {
+            // While the thread ends, the table may be gone already.
+            let _ = KNOWN.try_with(|known| known.take());
+        }
+    }
+}
+
+/// Whether anybody wants names and spawn places.
+#[inline]
+#[must_use]
+pub fn keeps_names() -> bool {
+    KEEPERS.get() > 0
 }
 
 /// Who is told, if anybody is.
@@ -142,7 +190,7 @@ pub fn executors() -> usize {
 }
 
 /// For executors: a task was spawned at this line, by the [current task](current_task) if there is one. Nothing happens
-/// unless somebody observes.
+/// unless somebody observes or wants names.
 pub fn spawned(task: TaskId, place: &'static Location<'static>) {
     if let (Some(observer), Some(spawner)) = (observer(), current_task()) {
         (observer.spawns)(spawner);
@@ -150,12 +198,12 @@ pub fn spawned(task: TaskId, place: &'static Location<'static>) {
     note(task, |known| known.spawned = Some(place));
 }
 
-/// Gives a task a name. Nothing happens unless somebody observes.
+/// Gives a task a name. Nothing happens unless somebody wants names.
 pub fn name(task: TaskId, name: Cow<'static, str>) {
     note(task, |known| known.name = Some(name));
 }
 
-/// What a task is known by; nothing if nobody observed when it was spawned.
+/// What a task is known by; nothing if nobody wanted names when it was spawned.
 #[must_use]
 pub fn known(task: TaskId) -> Known {
     let known = KNOWN.try_with(|table| table.borrow().get(&task).cloned());
@@ -165,10 +213,9 @@ pub fn known(task: TaskId) -> Known {
 /// For executors: a task has ended.
 #[cold]
 pub fn ended(task: TaskId) {
-    let Some(observer) = observer() else {
-        return;
-    };
-    (observer.ended)(task);
+    if let Some(observer) = observer() {
+        (observer.ended)(task);
+    }
     let _ = KNOWN.try_with(|table| {
         let mut table = table.borrow_mut();
         table.remove(&task);
@@ -179,7 +226,7 @@ pub fn ended(task: TaskId) {
 }
 
 fn note(task: TaskId, note: impl FnOnce(&mut Known)) {
-    if observer().is_some() {
+    if keeps_names() {
         let _ = KNOWN.try_with(|table| note(table.borrow_mut().entry(task).or_default()));
     }
 }

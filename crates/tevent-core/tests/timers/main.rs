@@ -1,10 +1,10 @@
-//! The timer table against a model, and the rules of order one by one.
+//! The timer table: the rules of order one by one, and whole histories against a model.
 
-use std::collections::BTreeMap;
+mod model;
+mod pair;
+mod random;
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::Index;
+use random::Random;
 use tevent_core::timers::{TimerKey, Timers};
 
 /// More timers than an emptying table keeps memory for. Miri takes a millisecond for what a processor does in a
@@ -32,6 +32,35 @@ fn t1_deadlines_ascend_and_an_early_latecomer_goes_first() {
         fire(&mut timers, 100),
         [(5, 'x'), (10, 'a'), (20, 'b'), (30, 'c')]
     );
+}
+
+/// So many that they pass through every part of the table.
+const MANY: usize = if cfg!(miri) { 200 } else { 1_000_000 };
+
+fn comes_in_order(deadlines: &[u64]) {
+    let (mut timers, _) = table(deadlines.iter().copied().zip(0..));
+    let mut expected: Vec<(u64, usize)> = deadlines.iter().copied().zip(0..).collect();
+    expected.sort_unstable();
+    for place in expected {
+        assert_eq!(timers.next_deadline(), Some(place.0));
+        assert_eq!(timers.pop_due(place.0), Some(place));
+    }
+    assert!(timers.is_empty());
+}
+
+#[test]
+fn t1_a_million_timers_come_in_exact_order() {
+    let mut random = Random::new(1);
+    let deadlines: Vec<u64> = (0..MANY).map(|_| random.below(1 << 42)).collect();
+    comes_in_order(&deadlines);
+}
+
+#[test]
+fn b74_many_timers_with_many_ties_come_in_the_order_of_their_arrival() {
+    let mut random = Random::new(74);
+    let few = (MANY as u64).isqrt();
+    let deadlines: Vec<u64> = (0..MANY / 4).map(|_| random.below(few) << 20).collect();
+    comes_in_order(&deadlines);
 }
 
 #[test]
@@ -164,162 +193,4 @@ fn b26_a_key_from_before_a_burst_ended_finds_nothing_after_it() {
     assert!(old.iter().all(|key| timers.get_mut(*key).is_none()));
     assert!(new.iter().all(|key| timers.get_mut(*key).is_some()));
     assert_eq!(fire(&mut timers, 2 * BURST).len() as u64, 2 * BURST);
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Insert { deadline: u64 },
-    Remove { which: Index },
-    Reset { which: Index, deadline: u64 },
-    Change { which: Index },
-    Pop { now: u64 },
-}
-
-/// Few values, so that many deadlines are equal, and the ends of the clock.
-fn deadline() -> impl Strategy<Value = u64> {
-    prop_oneof![
-        1 => Just(0),
-        1 => Just(u64::MAX),
-        1 => Just(u64::MAX - 1),
-        4 => 1..16_u64,
-        4 => any::<u64>(),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => deadline().prop_map(|deadline| Step::Insert { deadline }),
-        2 => any::<Index>().prop_map(|which| Step::Remove { which }),
-        2 => (any::<Index>(), deadline()).prop_map(|(which, deadline)| Step::Reset { which, deadline }),
-        1 => any::<Index>().prop_map(|which| Step::Change { which }),
-        3 => deadline().prop_map(|now| Step::Pop { now }),
-    ]
-}
-
-/// The table and what it should be: a map in the order of deadline and arrival.
-#[derive(Default)]
-struct Pair {
-    timers: Timers<u32>,
-    model: BTreeMap<(u64, u64), u32>,
-    /// For every timer there ever was: its key, and its place in the model while it is there.
-    known: Vec<(TimerKey, Option<(u64, u64)>)>,
-    arrivals: u64,
-}
-
-impl Pair {
-    fn arrival(&mut self) -> u64 {
-        self.arrivals += 1;
-        self.arrivals
-    }
-
-    fn insert(&mut self, deadline: u64) {
-        let place = (deadline, self.arrival());
-        // A value of a timer is its index among the known ones, plus 2^16 for each change.
-        let value = self.known.len() as u32;
-        self.known
-            .push((self.timers.insert(deadline, value), Some(place)));
-        self.model.insert(place, value);
-    }
-
-    fn remove(&mut self, which: usize) {
-        let (key, place) = &mut self.known[which];
-        let expected = place.take().and_then(|place| self.model.remove(&place));
-        assert_eq!(self.timers.remove(*key), expected);
-    }
-
-    fn reset(&mut self, which: usize, deadline: u64) {
-        let arrival = self.arrival();
-        let (key, place) = &mut self.known[which];
-        assert_eq!(self.timers.reset(*key, deadline), place.is_some());
-        if let Some(place) = place {
-            let value = self
-                .model
-                .remove(place)
-                .expect("a known place is in the model");
-            *place = (deadline, arrival);
-            self.model.insert(*place, value);
-        }
-    }
-
-    fn change(&mut self, which: usize) {
-        let (key, place) = self.known[which];
-        let mut expected = place.and_then(|place| self.model.get_mut(&place));
-        let mut found = self.timers.get_mut(key);
-        assert_eq!(found, expected);
-        for value in [&mut found, &mut expected].into_iter().flatten() {
-            **value = value.wrapping_add(1 << 16);
-        }
-    }
-
-    fn pop(&mut self, now: u64) -> bool {
-        let due = self
-            .model
-            .first_entry()
-            .filter(|first| first.key().0 <= now);
-        let expected = due.map(|first| (first.key().0, first.remove()));
-        assert_eq!(self.timers.pop_due(now), expected);
-        if let Some((_, value)) = expected {
-            self.known[value as usize % (1 << 16)].1 = None;
-        }
-        expected.is_some()
-    }
-
-    fn take_step(&mut self, step: Step) {
-        let count = self.known.len();
-        match step {
-            Step::Insert { deadline } => self.insert(deadline),
-            Step::Pop { now } => drop(self.pop(now)),
-            _ if count == 0 => {}
-            Step::Remove { which } => self.remove(which.index(count)),
-            Step::Reset { which, deadline } => self.reset(which.index(count), deadline),
-            Step::Change { which } => self.change(which.index(count)),
-        }
-        assert_eq!(self.timers.len(), self.model.len());
-        assert_eq!(self.timers.is_empty(), self.model.is_empty());
-        let first = self.model.first_key_value().map(|(place, _)| place.0);
-        assert_eq!(self.timers.next_deadline(), first);
-    }
-}
-
-/// Miri's world has no files.
-fn effort() -> ProptestConfig {
-    ProptestConfig {
-        cases: if cfg!(miri) { 1 } else { 160 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
-const DEADLINES: usize = if cfg!(miri) { 10 } else { 200 };
-const STEPS: usize = if cfg!(miri) { 40 } else { 1_500 };
-
-proptest! {
-    #![proptest_config(effort())]
-
-    /// About 1.2 * 10^5 steps.
-    #[test]
-    fn the_table_does_what_an_ordered_map_does(steps in vec(step(), 1..STEPS)) {
-        let mut pair = Pair::default();
-        for step in steps {
-            pair.take_step(step);
-        }
-        while pair.pop(u64::MAX) {}
-        prop_assert!(pair.timers.is_empty());
-    }
-
-    #[test]
-    fn b73_nothing_comes_early_and_nothing_due_stays(
-        deadlines in vec(deadline(), 0..DEADLINES),
-        mut clock in vec(any::<u64>(), 0..20),
-    ) {
-        let (mut timers, _) = table(deadlines.iter().map(|&deadline| (deadline, ())));
-        clock.extend(deadlines.iter().flat_map(|&deadline| [deadline.saturating_sub(1), deadline]));
-        clock.sort_unstable();
-        for now in clock {
-            let came = fire(&mut timers, now);
-            prop_assert!(came.iter().all(|&(deadline, ())| deadline <= now));
-            prop_assert!(timers.next_deadline().is_none_or(|next| next > now));
-        }
-        prop_assert!(timers.is_empty());
-    }
 }

@@ -1,0 +1,108 @@
+//! The near timers in exact order: a 4-ary heap, whose root is due first.
+
+use super::slots::Slots;
+use super::{Entry, HEAP_LIMIT, NEAR};
+
+/// Children of one node: four entries of 24 bytes lie within two cache lines.
+const ARITY: usize = 4;
+
+#[derive(Default)]
+pub(super) struct Heap(Vec<Entry>);
+
+impl Heap {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn first(&self) -> Option<&Entry> {
+        self.0.first()
+    }
+
+    pub(super) fn push<T>(&mut self, entry: Entry, slots: &mut Slots<T>) {
+        self.0.push(entry);
+        self.rise(self.0.len() - 1, entry, slots);
+    }
+
+    /// Takes out the entry at `position`; the last one fills the gap.
+    pub(super) fn take<T>(&mut self, position: usize, slots: &mut Slots<T>) -> Entry {
+        let entry = self.0.swap_remove(position);
+        if let Some(&stand_in) = self.0.get(position) {
+            let gap = self.sink(position, stand_in, slots);
+            self.rise(gap, stand_in, slots);
+        }
+        entry
+    }
+
+    /// Takes out the entries that `keep` does not want. The others are in no order then.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Entry) -> bool) {
+        self.0.retain(keep);
+    }
+
+    pub(super) fn reorder<T>(&mut self, slots: &mut Slots<T>) {
+        for position in 0..self.0.len() {
+            self.rise(position, self.0[position], slots);
+        }
+    }
+
+    /// Keeps memory for as many entries as it usually has.
+    pub(super) fn give_memory_back(&mut self) {
+        if self.0.capacity() > 2 * HEAP_LIMIT {
+            self.0.shrink_to(HEAP_LIMIT);
+        }
+    }
+
+    /// Moves parents later than `entry` down, and puts it into the place that is left free.
+    fn rise<T>(&mut self, mut position: usize, entry: Entry, slots: &mut Slots<T>) {
+        while position > 0 {
+            let parent = (position - 1) / ARITY;
+            if self.0[parent].order() < entry.order() {
+                break;
+            }
+            self.put(position, self.0[parent], slots);
+            position = parent;
+        }
+        self.put(position, entry, slots);
+    }
+
+    /// Moves children earlier than `entry` up; returns the place that is left free.
+    fn sink<T>(&mut self, mut position: usize, entry: Entry, slots: &mut Slots<T>) -> usize {
+        while let Some(child) = self.earliest_child(position)
+            && self.0[child].order() < entry.order()
+        {
+            self.put(position, self.0[child], slots);
+            position = child;
+        }
+        position
+    }
+
+    fn earliest_child(&self, position: usize) -> Option<usize> {
+        let first = position * ARITY + 1;
+        let end = self.0.len().min(first + ARITY);
+        (first..end).min_by_key(|&child| self.0[child].order())
+    }
+
+    /// Writes an entry and tells its timer where it is.
+    fn put<T>(&mut self, position: usize, entry: Entry, slots: &mut Slots<T>) {
+        self.0[position] = entry;
+        slots.moved(&entry, NEAR, position);
+    }
+}
+
+#[cfg(test)]
+impl Heap {
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+}
