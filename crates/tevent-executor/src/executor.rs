@@ -5,7 +5,7 @@ use std::fmt;
 
 use tevent_core::budget;
 use tevent_core::doorbell::Doorbell;
-use tevent_core::observe::{self, Observer, Polled};
+use tevent_core::observe::{self, Observer, Polled, TaskId};
 use tevent_core::sync::Arc;
 
 use crate::spawner::Spawner;
@@ -55,6 +55,15 @@ impl Executor {
         Task::spawned(self.owner.spawn(future), &self.owner)
     }
 
+    /// The answer to a spawn that cannot be served: the future is dropped, unpolled, and the task's outcome is
+    /// [`TaskError::Cancelled`].
+    #[track_caller]
+    pub fn refuse<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
+        let mut joint = self.owner.spawn(future);
+        joint.end_now();
+        Task::spawned(joint, &self.owner)
+    }
+
     /// A handle that can spawn, too, and does not keep the executor from ending.
     #[must_use]
     pub fn spawner(&self) -> Spawner {
@@ -99,12 +108,42 @@ impl Executor {
     /// # Panics
     /// If called from inside a task of this executor; and with a panic of an [observer](tevent_core::observe).
     pub fn run_ready(&self, allowance: u32) -> Ran {
+        self.run_each(allowance, Owner::run_next)
+    }
+
+    /// Like [`Executor::run_ready`], with `around` called for each poll: it [makes](NextPoll::run) the poll and may
+    /// measure it.
+    ///
+    /// # Panics
+    /// As [`Executor::run_ready`]; and with a panic of `around`.
+    pub fn run_ready_around(&self, allowance: u32, around: impl Fn(NextPoll<'_>)) -> Ran {
+        self.run_each(allowance, |owner| {
+            let next = owner.next_task();
+            next.map(|task| around(NextPoll { owner, task })).is_some()
+        })
+    }
+
+    /// Polls every task that is not finished once more, woken or not, with `around` called for each. A poll that nobody
+    /// asked for is always allowed.
+    ///
+    /// # Panics
+    /// As [`Executor::run_ready_around`].
+    pub fn run_live_around(&self, around: impl Fn(NextPoll<'_>)) {
+        let mut from = 0;
+        while let Some(next) = self.owner.wake_live(from) {
+            from = next;
+            self.run_ready_around(1, &around);
+        }
+    }
+
+    #[inline]
+    fn run_each(&self, allowance: u32, run_next: impl Fn(&Owner) -> bool) -> Ran {
         let _polling = Polling::begin(&self.owner);
         let mut ran = Ran::default();
         while ran.spent < allowance {
             self.pick();
             let saved = budget::grant();
-            let polled = self.owner.run_next();
+            let polled = run_next(&self.owner);
             let charged = budget::restore(saved);
             if !polled {
                 self.tell_out_of_work();
@@ -147,6 +186,12 @@ impl Executor {
                     .bring_forward(shuffle.borrow_mut().usize(..ready));
             }
         }
+    }
+
+    /// How many tasks are ready to be polled.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.owner.ready()
     }
 
     /// Whether a task is ready to be polled.
@@ -216,6 +261,32 @@ impl fmt::Debug for Executor {
             .field("live", &self.live())
             .field("ready", &self.owner.ready())
             .finish_non_exhaustive()
+    }
+}
+
+/// A poll that is about to be made.
+pub struct NextPoll<'a> {
+    owner: &'a Owner,
+    task: TaskId,
+}
+
+impl NextPoll<'_> {
+    /// Whose poll.
+    #[must_use]
+    pub fn task(&self) -> TaskId {
+        self.task
+    }
+
+    /// Makes it. If the task waits then, returns how many wakers of it there are.
+    pub fn run(self) -> Option<u32> {
+        self.owner.run_next();
+        self.owner.polled().idle.map(|idle| idle.wakers)
+    }
+}
+
+impl fmt::Debug for NextPoll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NextPoll").field(&self.task).finish()
     }
 }
 

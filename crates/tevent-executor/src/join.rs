@@ -31,16 +31,16 @@ impl<T> Task<T> {
     #[inline]
     #[track_caller]
     pub(crate) fn spawned(joint: Joint<T>, owner: &Owner) -> Self {
-        if observe::observer().is_some() {
+        if observe::keeps_names() {
             note_spawn(&joint, owner, Location::caller());
         }
         Self { joint }
     }
 
-    /// Gives the task a name, which reports about hung queues show. Nobody keeps it unless somebody observes: a queue
-    /// with a detector lives on this thread.
+    /// Gives the task a name, which reports about hung queues and slow polls show. Nobody keeps it unless somebody
+    /// wants names: a queue with a detector, or a context with a watchdog or a virtual clock, lives on this thread.
     pub fn named(self, name: impl Into<Cow<'static, str>>) -> Self {
-        if observe::observer().is_some() && !self.is_finished() {
+        if observe::keeps_names() && !self.is_finished() {
             observe::name(self.joint.id(), name.into());
         }
         self

@@ -26,6 +26,6 @@ mod spawner;
 mod task;
 
 pub use error::TaskError;
-pub use executor::{Executor, Ran};
+pub use executor::{Executor, NextPoll, Ran};
 pub use join::{Cancel, Outcome, Task};
 pub use spawner::Spawner;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tevent_core::{
-    budget,
+    asked, budget,
     gate::{After, Origin, Refusal, State, Ticket, Turn},
     line::Place,
     panics::Panics,
@@ -105,7 +105,10 @@ impl<F: Face> Seat<F> {
         match shared.poll(self.place, cx) {
             Turn::Come => Poll::Ready(Ok(self.take())),
             Turn::Closed => Poll::Ready(Err(self.closed())),
-            Turn::Waiting | Turn::WakerNeeded => Poll::Pending,
+            Turn::Waiting | Turn::WakerNeeded => {
+                asked::answer_local(|| waits_for::<F>(shared, self.place, cx));
+                Poll::Pending
+            }
         }
     }
 
@@ -303,4 +306,27 @@ impl<F: Face> Shared<F> {
         panics.guard(|| self.tell_if_drained());
         panics.resume();
     }
+}
+
+/// For whoever asks what an entry waits for, and whether its waker lies with a queue of this thread.
+#[cold]
+fn waits_for<F: Face>(shared: &F::Shared, place: Place, cx: &Context<'_>) -> (String, usize) {
+    let address = cx.waker().data().addr();
+    shared.with(|inside| {
+        let gate = &inside.gate;
+        let mut answer = format!("its turn in queue `{}`", shared.name);
+        if let (Some((_, ticket)), Some(ahead)) = (gate.entry(place), gate.position(place)) {
+            let (origin, number) = (ticket.origin, ahead + 1);
+            answer += &format!(", asked for at {origin}, number {number} in the line");
+        }
+        match gate.turns().next() {
+            Some((_, _, turn)) => {
+                answer += &format!(", the turn is with who asked at {}", turn.origin);
+            }
+            None if !gate.is_running() => answer += ", the queue is stopped",
+            None => {}
+        }
+        let is_local = !F::IS_LOCKED && gate.has_waker_of(place, address);
+        (answer, is_local.into())
+    })
 }

@@ -5,7 +5,8 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-use tevent_core::observe::TaskId;
+use tevent_core::asked;
+use tevent_core::observe::{self, TaskId};
 
 use super::guarded::guarded;
 use super::header::{Flags, Panic};
@@ -39,6 +40,7 @@ impl<T> Joint<T> {
         }
         // Asked again: cloning a foreign waker may have run the task to its end.
         if !self.is_finished() {
+            asked::answer_local(|| (format!("the end of {}", observe::known(self.id())), 1));
             return Poll::Pending;
         }
         Poll::Ready(self.take_output().unwrap_or(Err(TaskError::Cancelled)))

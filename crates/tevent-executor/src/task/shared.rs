@@ -217,6 +217,14 @@ impl Owner {
         true
     }
 
+    /// The task whose turn is next.
+    pub(crate) fn next_task(&self) -> Option<TaskId> {
+        // SAFETY: owner's thread; the borrow ends in this line.
+        let task = *unsafe { &*self.local().ready.get() }.front()?;
+        // SAFETY: the ready queue holds live tasks.
+        Some(unsafe { task.as_ref() }.id())
+    }
+
     /// What the run that has just ended came to, for an observer. No task is the current one any more.
     pub(crate) fn polled(&self) -> Polled {
         let task = self.local().running.replace(ptr::null());
@@ -290,6 +298,15 @@ impl Owner {
     pub(crate) fn live(&self) -> usize {
         // SAFETY: owner's thread; the borrow ends in this line.
         unsafe { &*self.local().live.get() }.len()
+    }
+
+    /// Wakes the first live task at `from` or behind it; returns where to look next.
+    pub(crate) fn wake_live(&self, from: usize) -> Option<usize> {
+        // SAFETY: owner's thread; the borrow ends in this line.
+        let (task, next) = unsafe { &*self.local().live.get() }.next(from)?;
+        // SAFETY: tasks in the table are alive; owner's thread.
+        unsafe { TaskRef::new(task) }.wake_local();
+        Some(next)
     }
 
     /// Marks the executor as polling; `false` if it was already.
