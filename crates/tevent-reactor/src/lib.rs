@@ -3,7 +3,8 @@
 //! A [`Reactor`] is the owner's end: it blocks in [`Reactor::wait`], and nowhere else does the process block. A
 //! [`Source`] is a mio socket that is registered once, edge-triggered, for its whole life; its readiness is cached, so
 //! an operation first tries the system call and waits only after the kernel refused. Reactor and tasks speak through
-//! [`std::task::Waker`] alone.
+//! [`std::task::Waker`] alone. A [`Watch`] is the third party: a descriptor that belongs to somebody else, whose news
+//! is level-triggered and goes to the loop that drives the reactor.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -29,24 +30,31 @@
 //! # Ok(())
 //! # }
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod alarm;
 mod ended;
 mod place;
 mod poller;
 mod reactor;
 mod readiness;
 mod shared;
+mod signal;
 mod slot;
 mod source;
 mod table;
 mod token;
 mod wake;
+mod watch;
 
+pub use alarm::IS_EXACT;
 pub use ended::Ended;
 pub use poller::{Found, OsPoller, Poller};
 pub use reactor::{Reactor, Waited};
 pub use readiness::{Direction, Readiness};
 pub use shared::ReactorHandle;
+pub use signal::fork::{Process, forked};
+pub use signal::{Delivery, SignalInfo, SignalKind, Subscription, signals_arrived};
 pub use source::{Initially, Source};
 pub use token::Token;
+pub use watch::{Interest, Watch, Watched};

@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use tevent_core::budget;
+use tevent_core::{asked, budget};
 
 use crate::ended::Ended;
 use crate::readiness::{Direction, Readiness};
@@ -63,6 +63,7 @@ impl Place {
         seen: Tick,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        asked::answer(|| format!("a socket to be ready ({direction:?})"));
         match self.slot(|slot| slot.refuse(direction, seen, cx.waker()))? {
             Refused::Waiting => Poll::Pending,
             Refused::Outdated => Poll::Ready(Ok(())),

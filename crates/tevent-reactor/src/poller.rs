@@ -9,7 +9,7 @@ use crate::token::Token;
 
 /// Events that one poll takes from the kernel at most. What is beyond comes with the next poll: the kernel hands out
 /// ready descriptors in turn.
-const EVENTS_PER_POLL: usize = 1024;
+pub(crate) const EVENTS_PER_POLL: usize = 1024;
 
 /// One event: a source and what it became ready for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

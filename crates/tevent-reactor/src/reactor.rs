@@ -8,13 +8,15 @@ use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::task::Waker;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::Registry;
 
+use crate::alarm::Alarm;
 use crate::ended::Ended;
-use crate::poller::{Found, OsPoller, Poller};
+use crate::poller::{EVENTS_PER_POLL, Found, OsPoller, Poller};
 use crate::shared::{ReactorHandle, Shared};
+use crate::signal::fork::{Process, forked};
 use crate::wake::{ringer, wake_all};
 
 /// The longest single sleep, about 24.8 days: what the kernel's poll can be told in milliseconds.
@@ -25,8 +27,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(i32::MAX as u64);
 /// Dropping it [ends](Self::end) it and closes its descriptors.
 ///
 /// A process that was forked from the reactor's own shares the poll with it. There, sources may be dropped and the
-/// reactor, too, without harm to the parent, and none can be made; the child must not [`wait`](Self::wait), as it would
-/// take events that are the parent's.
+/// reactor, too, without harm to the parent; making one and [`wait`](Self::wait) are errors, and its bell is silent.
 pub struct Reactor {
     /// Taken out while it polls.
     poller: Cell<Option<Box<dyn Poller>>>,
@@ -36,6 +37,7 @@ pub struct Reactor {
     registry: Rc<Registry>,
     ringer: Waker,
     shared: Rc<Shared>,
+    alarm: Alarm,
 }
 
 /// What came of one [`Reactor::wait`].
@@ -44,16 +46,22 @@ pub struct Reactor {
 pub struct Waited {
     /// Events that reached their sources.
     pub events: usize,
+    /// Events of [watches](crate::Watch), which nobody has taken in yet.
+    pub watched: usize,
     /// Events that were dropped, because their source is gone.
     pub stale: usize,
     /// Wakers that were woken.
     pub woken: usize,
     /// Whether somebody rang.
     pub rung: bool,
+    /// Whether there may be more: as many events came as one wait takes.
+    pub full: bool,
+    /// Whether the [alarm](Reactor::set_alarm) went off.
+    pub alarmed: bool,
 }
 
 impl Reactor {
-    /// A reactor of the operating system's poll. Opens three descriptors, all closed on exec.
+    /// A reactor of the operating system's poll. Opens four descriptors, all closed on exec.
     ///
     /// # Errors
     ///
@@ -68,14 +76,16 @@ impl Reactor {
     ///
     /// Like [`new`](Self::new).
     pub fn with_poller(wrap: impl FnOnce(OsPoller) -> Box<dyn Poller>) -> io::Result<Self> {
+        let process = Process::current()?;
         let poller = OsPoller::new()?;
         let registry = Rc::new(poller.registry().try_clone()?);
-        let ringer = ringer(&registry)?;
+        let ringer = ringer(&registry, process)?;
         Ok(Self {
             poller: Cell::new(Some(wrap(poller))),
             found: Cell::default(),
             wakers: Cell::default(),
-            shared: Rc::new(Shared::new(&registry)),
+            alarm: Alarm::new(&registry)?,
+            shared: Rc::new(Shared::new(&registry, process)),
             registry,
             ringer,
         })
@@ -120,6 +130,15 @@ impl Reactor {
         waited
     }
 
+    /// Lets the present or the next [`wait`](Self::wait) end once the clock has reached `deadline`, to the nanosecond;
+    /// and makes the [descriptor](AsFd) readable then. It stays set until it has gone off, whatever else ends a wait.
+    ///
+    /// It may go off once before the deadline, at one that was set earlier. `false` if it cannot be set, as where there
+    /// [is none](crate::IS_EXACT): then give the time to `wait`.
+    pub fn set_alarm(&self, deadline: Instant) -> bool {
+        self.shared.process.is_current() && self.alarm.set(deadline)
+    }
+
     /// Ends the reactor: wakes everybody who waits, in the order of the sources' slots, and lets every later operation
     /// fail with [`Ended`]. Its descriptors stay open until it is dropped. Done twice, it does nothing more.
     ///
@@ -133,6 +152,9 @@ impl Reactor {
     }
 
     fn poll(&self, found: &mut Vec<Found>, timeout: Option<Duration>) -> io::Result<()> {
+        if !self.shared.process.is_current() {
+            return Err(forked());
+        }
         if self.shared.table.borrow().is_ended() {
             return Err(Ended.into());
         }
@@ -148,7 +170,11 @@ impl Reactor {
 
     fn deliver(&self, found: &[Found]) -> Waited {
         let mut wakers = self.wakers.take();
-        let waited = self.shared.table.borrow_mut().deliver(found, &mut wakers);
+        let mut waited = self.shared.table.borrow_mut().deliver(found, &mut wakers);
+        waited.full = found.len() >= EVENTS_PER_POLL;
+        if waited.alarmed {
+            self.alarm.went_off();
+        }
         wake_all(&mut wakers);
         self.wakers.set(wakers);
         waited

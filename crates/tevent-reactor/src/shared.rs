@@ -1,14 +1,15 @@
 //! What a reactor and its sources share: the table, and a weak way to the kernel's registry.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::process;
 use std::rc::{Rc, Weak};
 
 use mio::Registry;
 
 use crate::ended::Ended;
+use crate::signal::bell::MaybeWatched;
+use crate::signal::fork::{Process, forked};
 use crate::table::Table;
 
 /// A way to a reactor, for making sources. Cheap to clone, bound to the reactor's thread, and weak: it keeps none of
@@ -20,16 +21,29 @@ pub struct ReactorHandle(pub(crate) Rc<Shared>);
 pub(crate) struct Shared {
     pub(crate) table: RefCell<Table>,
     registry: Weak<Registry>,
-    process: u32,
+    pub(crate) process: Process,
+    /// The bell of signals, while there are listeners.
+    pub(crate) bell: RefCell<MaybeWatched>,
+    watch_calls: Cell<u64>,
 }
 
 impl Shared {
-    pub(crate) fn new(registry: &Rc<Registry>) -> Self {
+    pub(crate) fn new(registry: &Rc<Registry>, process: Process) -> Self {
         Self {
             table: RefCell::new(Table::new()),
             registry: Rc::downgrade(registry),
-            process: process::id(),
+            process,
+            bell: RefCell::default(),
+            watch_calls: Cell::new(0),
         }
+    }
+
+    pub(crate) fn count_watch_call(&self) {
+        self.watch_calls.set(self.watch_calls.get() + 1);
+    }
+
+    pub(crate) fn watch_calls(&self) -> u64 {
+        self.watch_calls.get()
     }
 
     /// The registry of the kernel's poll.
@@ -39,12 +53,18 @@ impl Shared {
     /// The reactor has ended, or belongs to another process: a forked child shares the poll with its parent, and a
     /// registration it took away would be the parent's.
     pub(crate) fn registry(&self) -> io::Result<Rc<Registry>> {
-        if self.process != process::id() {
-            return Err(io::Error::other(
-                "this reactor belongs to the process that this one was forked from",
-            ));
+        if !self.process.is_current() {
+            return Err(forked());
         }
         Ok(self.registry.upgrade().ok_or(Ended)?)
+    }
+}
+
+impl ReactorHandle {
+    /// Whether anybody waits for a source. Looks at all of them.
+    #[must_use]
+    pub fn has_waiters(&self) -> bool {
+        self.0.table.borrow().has_waiters()
     }
 }
 

@@ -113,6 +113,14 @@ impl Slot {
         self.writers.take_all(woken);
     }
 
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.readers
+            .iter()
+            .chain(self.writers.iter())
+            .next()
+            .is_some()
+    }
+
     fn waiters(&mut self, direction: Direction) -> &mut Waiters {
         match direction {
             Direction::Read => &mut self.readers,

@@ -1,5 +1,7 @@
 //! The table of sources: slots, the generations of their tenants, and the delivery of a poll result to them.
 
+use std::mem;
+use std::os::fd::RawFd;
 use std::task::Waker;
 
 use crate::ended::Ended;
@@ -8,6 +10,7 @@ use crate::reactor::Waited;
 use crate::readiness::Readiness;
 use crate::slot::{Round, Slot};
 use crate::token::Token;
+use crate::watch::Watched;
 
 /// Ends the list of free slots. It is also the ringer's slot, so no source may have it.
 const NONE: u32 = u32::MAX;
@@ -26,12 +29,15 @@ pub(crate) struct Table {
     next_generation: u32,
     ended: bool,
     round: Round,
+    /// What was found out about watches, until somebody takes it.
+    watched: Vec<Watched>,
 }
 
 #[derive(Debug)]
 enum Entry {
     Free { next: u32 },
     Used { generation: u32, slot: Slot },
+    Watch { generation: u32, fd: RawFd },
 }
 
 // One cache line per source.
@@ -46,43 +52,36 @@ impl Table {
             next_generation: 0,
             ended: false,
             round: 0,
+            watched: Vec::new(),
         }
     }
 
-    /// Gives a source its slot. The slot freed last is taken first: it is still in the cache.
+    /// Gives a source its slot.
     pub(crate) fn insert(&mut self, readiness: Readiness) -> Result<Token, Ended> {
-        if self.ended {
-            return Err(Ended);
-        }
-        let generation = self.next_generation;
-        self.next_generation = generation.wrapping_add(1);
-        let entry = Entry::Used {
-            generation,
-            slot: Slot::new(readiness),
-        };
-        self.live += 1;
-        Ok(Token {
-            slot: self.put(entry),
-            generation,
-        })
+        let slot = Slot::new(readiness);
+        self.tenant(|generation| Entry::Used { generation, slot })
+    }
+
+    /// Gives a watch its slot.
+    pub(crate) fn insert_watch(&mut self, fd: RawFd) -> Result<Token, Ended> {
+        self.tenant(|generation| Entry::Watch { generation, fd })
     }
 
     /// Takes a source's slot back. Drop the result only after the borrow of the table has ended: it may hold wakers.
     #[must_use]
     pub(crate) fn remove(&mut self, token: Token) -> Option<Slot> {
         self.find(token)?;
-        let entry = &mut self.entries[token.slot as usize];
-        let Entry::Used { slot, .. } = std::mem::replace(entry, Entry::Free { next: self.free })
-        else {
-            return None;
-        };
-        self.free = token.slot;
-        self.live -= 1;
-        if self.live == 0 && self.entries.capacity() > KEPT_WHEN_EMPTY {
-            self.entries = Vec::new();
-            self.free = NONE;
+        match self.vacate(token) {
+            Entry::Used { slot, .. } => Some(slot),
+            Entry::Watch { .. } | Entry::Free { .. } => None,
         }
-        Some(slot)
+    }
+
+    /// Takes a watch's slot back.
+    pub(crate) fn remove_watch(&mut self, token: Token) {
+        if self.find_watch(token).is_some() {
+            self.vacate(token);
+        }
     }
 
     /// The slot of a source.
@@ -105,9 +104,18 @@ impl Table {
         for &Found { token, readiness } in found {
             if token == Token::RINGER {
                 waited.rung = true;
+            } else if token == Token::ALARM {
+                waited.alarmed = true;
             } else if let Some(slot) = self.find(token) {
                 slot.apply(readiness, woken);
                 waited.events += 1;
+            } else if let Some(fd) = self.find_watch(token) {
+                self.watched.push(Watched {
+                    token,
+                    fd,
+                    readiness,
+                });
+                waited.watched += 1;
             } else {
                 waited.stale += 1;
             }
@@ -126,6 +134,15 @@ impl Table {
         }
     }
 
+    /// Gives out what was found out about watches, for an empty list.
+    pub(crate) fn swap_watched(&mut self, empty: &mut Vec<Watched>) {
+        mem::swap(&mut self.watched, empty);
+    }
+
+    pub(crate) fn has_watched(&self) -> bool {
+        !self.watched.is_empty()
+    }
+
     pub(crate) fn is_ended(&self) -> bool {
         self.ended
     }
@@ -135,14 +152,47 @@ impl Table {
         self.round
     }
 
+    pub(crate) fn has_waiters(&self) -> bool {
+        let waited_for =
+            |entry: &Entry| matches!(entry, Entry::Used { slot, .. } if slot.has_waiters());
+        self.entries.iter().any(waited_for)
+    }
+
     pub(crate) fn live(&self) -> usize {
         self.live
+    }
+
+    /// Takes somebody in, under a generation of its own. The slot freed last is taken first: it is still in the cache.
+    fn tenant(&mut self, entry: impl FnOnce(u32) -> Entry) -> Result<Token, Ended> {
+        if self.ended {
+            return Err(Ended);
+        }
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        self.live += 1;
+        Ok(Token {
+            slot: self.put(entry(generation)),
+            generation,
+        })
+    }
+
+    /// Frees the slot of a token that was found.
+    fn vacate(&mut self, token: Token) -> Entry {
+        let entry = &mut self.entries[token.slot as usize];
+        let tenant = mem::replace(entry, Entry::Free { next: self.free });
+        self.free = token.slot;
+        self.live -= 1;
+        if self.live == 0 && self.entries.capacity() > KEPT_WHEN_EMPTY {
+            self.entries = Vec::new();
+            self.free = NONE;
+        }
+        tenant
     }
 
     fn put(&mut self, entry: Entry) -> u32 {
         if let Some(place) = self.entries.get_mut(self.free as usize) {
             let slot = self.free;
-            if let Entry::Free { next } = std::mem::replace(place, entry) {
+            if let Entry::Free { next } = mem::replace(place, entry) {
                 self.free = next;
             }
             return slot;
@@ -156,6 +206,13 @@ impl Table {
     fn find(&mut self, token: Token) -> Option<&mut Slot> {
         match self.entries.get_mut(token.slot as usize) {
             Some(Entry::Used { generation, slot }) if *generation == token.generation => Some(slot),
+            _ => None,
+        }
+    }
+
+    fn find_watch(&self, token: Token) -> Option<RawFd> {
+        match self.entries.get(token.slot as usize) {
+            Some(Entry::Watch { generation, fd }) if *generation == token.generation => Some(*fd),
             _ => None,
         }
     }
@@ -204,6 +261,20 @@ mod tests {
         assert!(burst.iter().all(|token| *token != next));
         let late: Vec<_> = burst.into_iter().map(found).collect();
         assert_eq!(table.deliver(&late, &mut Vec::new()).stale, 1000);
+    }
+
+    #[test]
+    fn b25_a_watch_and_a_source_never_answer_for_each_other() {
+        let mut table = Table::new();
+        let watch = table.insert_watch(7).unwrap();
+        assert!(table.remove(watch).is_none() && table.slot(watch).is_err());
+        table.remove_watch(watch);
+        let source = table.insert(Readiness::EMPTY).unwrap();
+        assert_eq!(watch.slot, source.slot);
+        table.remove_watch(source);
+        let waited = table.deliver(&[found(watch), found(source)], &mut Vec::new());
+        assert_eq!((waited.events, waited.watched, waited.stale), (1, 0, 1));
+        assert_eq!((table.live(), table.has_watched()), (1, false));
     }
 
     #[test]

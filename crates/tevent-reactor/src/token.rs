@@ -21,6 +21,12 @@ impl Token {
         slot: u32::MAX,
         generation: u32::MAX,
     };
+
+    /// The token of the reactor's own timer descriptor. No source ever has it.
+    pub const ALARM: Self = Self {
+        slot: u32::MAX,
+        generation: u32::MAX - 1,
+    };
 }
 
 impl From<Token> for mio::Token {
@@ -46,6 +52,9 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::RINGER {
             return f.write_str("Token(ringer)");
+        }
+        if *self == Self::ALARM {
+            return f.write_str("Token(alarm)");
         }
         write!(f, "Token({}#{})", self.slot, self.generation)
     }

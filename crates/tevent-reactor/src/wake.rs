@@ -6,6 +6,7 @@ use std::task::{Wake, Waker};
 
 use tevent_core::wake::wake_in_batches;
 
+use crate::signal::fork::Process;
 use crate::token::Token;
 
 /// Makes the bell of a poller: waking it writes the wake descriptor once.
@@ -13,12 +14,15 @@ use crate::token::Token;
 /// The descriptor is watched edge-triggered and never read, so a ring costs one system call, not two; each write is a
 /// new edge. Whoever holds the waker holds the descriptor: a ring after the reactor has ended reaches nothing, and
 /// never a descriptor that was reused.
-pub(crate) fn ringer(registry: &mio::Registry) -> io::Result<Waker> {
+pub(crate) fn ringer(registry: &mio::Registry, process: Process) -> io::Result<Waker> {
     let bell = mio::Waker::new(registry, Token::RINGER.into())?;
-    Ok(Waker::from(Arc::new(Ringer(bell))))
+    Ok(Waker::from(Arc::new(Ringer { bell, process })))
 }
 
-struct Ringer(mio::Waker);
+struct Ringer {
+    bell: mio::Waker,
+    process: Process,
+}
 
 impl Wake for Ringer {
     fn wake(self: Arc<Self>) {
@@ -26,9 +30,12 @@ impl Wake for Ringer {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        if !self.process.is_current() {
+            return; // a forked child does not ring its parent
+        }
         // The write cannot fail: mio resets the counter when it is full, and the descriptor is open and ours. There
         // would be nobody to tell, either.
-        let _ = self.0.wake();
+        let _ = self.bell.wake();
     }
 }
 

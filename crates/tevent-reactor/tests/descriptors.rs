@@ -116,6 +116,9 @@ fn b28_registering_twice_fails_and_leaves_the_first_one_in_its_place() {
     assert!(task.is_woken());
 }
 
+/// The poll, its copy for registrations, the bell, and where there is one the alarm.
+const NEEDED: usize = if tevent_reactor::IS_EXACT { 4 } else { 3 };
+
 #[test]
 fn b35_a_reactor_for_which_descriptors_do_not_suffice_is_an_error() {
     let _alone = alone();
@@ -138,10 +141,10 @@ fn b35_a_reactor_for_which_descriptors_do_not_suffice_is_an_error() {
         .collect();
     setrlimit(Resource::Nofile, limit).unwrap();
     drop((ballast, null));
-    let expected: Vec<_> = (0..=8).map(|free| [free >= 3; 2]).collect();
+    let expected: Vec<_> = (0..=8).map(|free| [free >= NEEDED; 2]).collect();
     assert_eq!(
         outcomes, expected,
-        "three are needed, and none is left behind when they are not there"
+        "so many are needed, and none is left behind when they are not there"
     );
     assert_eq!(open_descriptors(), before);
 }
