@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use tevent_reactor::{OsPoller, Poller, Reactor};
 
 use crate::clock::Clock;
-use crate::core_loop::Loop;
-use crate::{Context, VirtualClock};
+use crate::core_loop::{Choices, Loop};
+use crate::stuck::{PATIENCE, Patience};
+use crate::watchdog::Watchdog;
+use crate::{Context, Slow, Stuck, VirtualClock};
 
 /// Builds a [`Context`]. What is not deterministic enters a loop here: the clock, what a poll
 /// finds, and a seed.
 #[must_use = "a builder builds nothing until `build`"]
 pub struct Builder {
-    clock: Clock,
-    seed: Option<u64>,
+    choices: Choices,
     wrap: Option<Wrap>,
 }
 
@@ -23,21 +25,74 @@ type Wrap = Box<dyn FnOnce(OsPoller) -> Box<dyn Poller>>;
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
-            clock: Clock::System,
-            seed: None,
+            choices: Choices {
+                clock: Clock::System,
+                seed: None,
+                watchdog: None,
+                patience: None,
+            },
             wrap: None,
         }
     }
 
     /// Reads the time from a clock that does not run by itself; see [`VirtualClock`].
     pub fn virtual_clock(mut self, clock: &VirtualClock) -> Self {
-        self.clock = Clock::Virtual(clock.clone());
+        self.choices.clock = Clock::Virtual(clock.clone());
+        let default = || Patience::new(PATIENCE, None);
+        self.choices.patience.get_or_insert_with(default);
         self
     }
 
     /// For tests: polls ready tasks in a random order that the seed decides, to bring out what depends on the order.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.choices.seed = Some(seed);
+        self
+    }
+
+    /// Reports every poll of a task and every call of a handler that takes longer than `limit` by the loop's clock,
+    /// once it is over: all else on this loop waited meanwhile. Costs two readings of the clock per poll.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tevent_context::Context;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let context = Context::builder()
+    ///     .slow_after(Duration::from_millis(100), |slow| eprintln!("{slow}"))
+    ///     .build()?;
+    /// # drop(context);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn slow_after(mut self, limit: Duration, report: impl Fn(&Slow) + 'static) -> Self {
+        self.choices.watchdog = Some(Watchdog::new(limit, Box::new(report)));
+        self
+    }
+
+    /// Reports a loop that has waited for `patience`, in real time, though nothing that it knows of could wake it: no
+    /// timer is set, no descriptor is waited for, no signal is listened to. The report says what each task waits for,
+    /// which means that each is polled once more. It comes once for every such sleep; the loop goes on waiting, as
+    /// another thread may yet wake it.
+    ///
+    /// On a [virtual clock](Self::virtual_clock) the loop does not go on: after the report, and without one after 10
+    /// seconds (at once if no other thread can have a waker: all lie with queues of this thread, or with tasks that are
+    /// awaited), `block_on` panics and `run` and `turn` return the [`Stuck`]
+    /// loop as an error, of kind `Deadlock`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tevent_context::Context;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let context = Context::builder()
+    ///     .stuck_after(Duration::from_secs(60), |stuck| eprintln!("{stuck}"))
+    ///     .build()?;
+    /// # drop(context);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stuck_after(mut self, patience: Duration, report: impl Fn(&Stuck) + 'static) -> Self {
+        self.choices.patience = Some(Patience::new(patience, Some(Box::new(report))));
         self
     }
 
@@ -56,7 +111,7 @@ impl Builder {
             Some(wrap) => Reactor::with_poller(wrap)?,
             None => Reactor::new()?,
         };
-        let core = Loop::new(&reactor, self.clock, self.seed);
+        let core = Loop::new(&reactor, self.choices)?;
         Ok(Context { core, reactor })
     }
 }
@@ -64,8 +119,8 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("clock", &self.clock)
-            .field("seed", &self.seed)
+            .field("clock", &self.choices.clock)
+            .field("seed", &self.choices.seed)
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::thread;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use tevent_executor::Task;
 use tevent_reactor::Reactor;
 
+use crate::clock::Clock;
 use crate::core_loop::Loop;
 use crate::{Builder, Handle, Turn};
 
@@ -48,27 +49,35 @@ impl Context {
     /// Spawns a task; it runs while the loop does. See [`Handle::spawn`].
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        self.core.executor.spawn(future)
+        self.core.spawn(future)
     }
 
     /// Runs the loop until the future has finished (C: `tevent_loop_until`, `tevent_req_poll`). The future may borrow;
     /// it takes its turns among the spawned tasks. Those that are unfinished afterwards wait for the next run.
     ///
     /// # Panics
-    /// With the future's own panic; if called inside a task of this context; and if the system's poll fails for good
-    /// ([`Context::run`] and [`Context::turn`] give that error back).
+    /// With the future's own panic; if called inside a task of this context; and if the system's poll fails for good,
+    /// or the loop is [`Stuck`](crate::Stuck) on a virtual clock ([`Context::run`] and [`Context::turn`] give these
+    /// errors back).
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let result = self.core.enter(|| {
             let turn =
                 |is_finished: &dyn Fn() -> bool| self.phases(None, &|_| is_finished()).map(drop);
             self.core.executor.drive(future, turn)
         });
-        result.unwrap_or_else(|error| {
-            panic!("the system's poll failed while `block_on` waited: {error}")
-        })
+        match result {
+            Ok(output) => output,
+            Err(error) => panic!("`block_on` cannot go on: {error}"),
+        }
     }
 
-    /// Runs the loop until no task is left (C: `tevent_loop_wait`, which counts event sources instead of work).
+    /// Runs the loop until no task and no registered handler is left (C: `tevent_loop_wait`, which does not count
+    /// work), or until somebody says [`Handle::stop`].
+    ///
+    /// What a task waits for counts by its task. A handler counts while it can be called: an immediate while it is
+    /// scheduled, a timer while it is armed, a signal's always, a descriptor's while it has flags; unless it was told
+    /// not to [keep the loop running](crate::TimerHandle::keep_running). Handles, queues and wakers elsewhere do not
+    /// count.
     ///
     /// # Errors
     /// If the system's poll fails. The loop is intact and may be run again.
@@ -77,36 +86,67 @@ impl Context {
     /// If called inside a task of this context.
     pub fn run(&self) -> io::Result<()> {
         self.core.enter(|| {
-            let is_idle = || self.core.executor.live() == 0;
-            while !is_idle() {
-                self.phases(None, &|_| is_idle())?;
+            let core = &self.core;
+            core.check_process()?;
+            while !core.take_stop() && !core.is_idle() {
+                self.phases(None, &|_| core.is_stopped() || core.is_idle())?;
             }
             Ok(())
         })
     }
 
-    /// Runs the loop once (C: `tevent_loop_once`): every phase, each within its bound. If there was nothing to do, it
-    /// waits for an event, at most `timeout`; `None` waits as long as it takes, `Some(Duration::ZERO)` does not wait. A
-    /// turn that has polled a task or fired a timer does not wait: whoever calls it in a loop may look at what was
+    /// Runs the loop once (C: `tevent_loop_once`): every phase, each within its bound. If there is nothing to do, it
+    /// waits until there is, at most `timeout`, and does it; `None` waits as long as it takes, `Some(Duration::ZERO)`
+    /// does not wait. A turn that has done something does not wait: whoever calls it in a loop may look at what was
     /// done.
     ///
-    /// A host that runs this loop inside its own watches the [descriptor](AsFd) and the [next
-    /// deadline](Handle::next_deadline), and calls this with a zero timeout until nothing is [left](Turn::more).
+    /// A host that runs this loop inside its own watches the [descriptor](#impl-AsFd-for-Context), and nothing else,
+    /// and calls this with a zero timeout until there is no [more](Turn::more).
     ///
     /// # Errors
-    /// If the system's poll fails.
+    /// If the system's poll fails; if the loop is [`Stuck`](crate::Stuck) on a virtual clock; in a forked child.
     ///
     /// # Panics
     /// If called inside a task of this context.
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
-        let counts = self.core.enter(|| {
-            let counts = self.phases(timeout, &|done| done.polls > 0 || done.timers > 0)?;
+        let done = self.core.enter(|| {
+            let done = self.pass_until_done(timeout)?;
             self.core.will_be_told();
-            io::Result::Ok(counts)
+            io::Result::Ok(done)
         })?;
         // Asked only now: the doorbell is parked again, so whatever comes later rings.
-        let more = self.core.has_more();
-        Ok(Turn { more, ..counts })
+        let more = done.more || self.core.has_more();
+        self.set_alarm();
+        Ok(Turn { more, ..done })
+    }
+
+    /// One pass, and if that was spent waiting, the phases before the poll once more, for what has come. What rings may
+    /// have been done already, so then it waits on.
+    fn pass_until_done(&self, timeout: Option<Duration>) -> io::Result<Turn> {
+        if timeout == Some(Duration::ZERO) {
+            return self.phases(timeout, &Turn::did_something);
+        }
+        // An end that the clock cannot tell never comes.
+        let end = timeout.and_then(|timeout| self.core.read_clock().checked_add(timeout));
+        let mut left = timeout.filter(|_| end.is_some());
+        loop {
+            let done = self.phases(left, &Turn::did_something)?;
+            if done.did_something() {
+                return Ok(done);
+            }
+            let done = done.and(self.serve());
+            left = end.map(|end| end.saturating_duration_since(self.core.read_clock()));
+            if done.did_something() || done.told > 0 || left == Some(Duration::ZERO) {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Between two turns the host sleeps: the context's descriptor tells it of the next timer, too.
+    fn set_alarm(&self) {
+        if let (Clock::System, Some(deadline)) = (&self.core.clock, self.core.next_deadline()) {
+            self.reactor.set_alarm(deadline);
+        }
     }
 }
 
@@ -121,10 +161,30 @@ impl Drop for Context {
     }
 }
 
-/// The descriptor that becomes readable when the loop has events of descriptors or messages from other threads.
+/// The descriptor that becomes readable when the loop has anything to do: events of descriptors, timers that are due
+/// (where the system [has timer descriptors](tevent_reactor::IS_EXACT)), signals, messages from other threads, and
+/// whatever was spawned, woken or scheduled between two turns. Whoever watches it, level- or edge-triggered, and calls
+/// [`turn(Some(Duration::ZERO))`](Context::turn) until there is no [more](Turn::more), misses nothing. No first turn is
+/// needed before the host's first sleep: what was spawned or registered until then makes it readable, too.
+///
+/// There is `more` for as long as a task of this loop yields, which may be for ever. A host that has to stay fair to
+/// itself gives way between two turns.
+///
+/// - tokio: an `AsyncFd` over the `BorrowedFd`, or over an `Rc<Context>`; clear its readiness before the turns, and
+///   `yield_now` between them (example `embed_tokio`).
+/// - calloop: a `Generic` over an `Rc<Context>` (example `embed_calloop`).
+/// - `poll(2)` and its kin: the descriptor itself (example `embed_poll`).
 impl AsFd for Context {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reactor.as_fd()
+    }
+}
+
+/// The number of the descriptor that [`AsFd`](#impl-AsFd-for-Context) lends, for hosts that ask for one; the same for
+/// as long as the context lives.
+impl AsRawFd for Context {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -4,18 +4,24 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use tevent_core::doorbell::Doorbell;
+use tevent_core::panics::Panics;
 use tevent_core::timers::Timers;
-use tevent_core::wake::wake_in_batches;
-use tevent_executor::Executor;
-use tevent_reactor::{Reactor, ReactorHandle};
+use tevent_executor::{Executor, Task};
+use tevent_reactor::{Process, Reactor, ReactorHandle, forked};
 
 use crate::clock::Clock;
 use crate::current;
+use crate::events::fd::Fds;
+use crate::events::immediate::Immediates;
+use crate::events::signal::Signals;
+use crate::events::timer::Due;
 use crate::handle::Handle;
+use crate::stuck::Patience;
+use crate::trace::Trace;
+use crate::watchdog::Watchdog;
 
 /// What the `Context` shares with its handles: all of the loop but the reactor, which is the context's alone. So
 /// handles may keep memory, but neither tasks nor descriptors.
@@ -23,23 +29,49 @@ pub(crate) struct Loop {
     pub(crate) executor: Executor,
     pub(crate) reactor: ReactorHandle,
     pub(crate) doorbell: Arc<Doorbell>,
-    pub(crate) timers: RefCell<Timers<Waker>>,
+    pub(crate) timers: RefCell<Timers<Due>>,
+    pub(crate) immediates: Immediates,
+    pub(crate) signals: Signals,
+    pub(crate) fds: Fds,
+    pub(crate) trace: Trace,
+    pub(crate) watchdog: Option<Watchdog>,
+    pub(crate) patience: Option<Patience>,
     pub(crate) clock: Clock,
     /// Deadlines count in nanoseconds from here.
     start: Instant,
     /// The time of this turn, once somebody has asked.
     turn_time: Cell<Option<Instant>>,
     running: Cell<bool>,
+    /// The last poll came back full, and nobody was told yet.
+    pub(crate) full: Cell<bool>,
     /// Whoever ran the loop last was told whether there is more, so leaving it need not ring.
     told: Cell<bool>,
     ended: Cell<bool>,
+    /// Attached events that keep `run` going.
+    events: Cell<usize>,
+    stop: Cell<bool>,
+    process: Process,
+}
+
+/// What is chosen before a loop is made.
+pub(crate) struct Choices {
+    pub(crate) clock: Clock,
+    pub(crate) seed: Option<u64>,
+    pub(crate) watchdog: Option<Watchdog>,
+    pub(crate) patience: Option<Patience>,
 }
 
 impl Loop {
-    pub(crate) fn new(reactor: &Reactor, clock: Clock, seed: Option<u64>) -> Rc<Self> {
+    pub(crate) fn new(reactor: &Reactor, choices: Choices) -> io::Result<Rc<Self>> {
+        let Choices {
+            clock,
+            seed,
+            watchdog,
+            patience,
+        } = choices;
         let doorbell = Arc::new(Doorbell::new(reactor.ringer()));
         let executor = Executor::new(Arc::clone(&doorbell));
-        Rc::new(Self {
+        Ok(Rc::new(Self {
             executor: match seed {
                 Some(seed) => executor.shuffled(seed),
                 None => executor,
@@ -47,13 +79,58 @@ impl Loop {
             reactor: reactor.handle(),
             doorbell,
             timers: RefCell::default(),
+            immediates: Immediates::default(),
+            signals: Signals::default(),
+            fds: Fds::default(),
+            trace: Trace::default(),
+            watchdog,
+            patience,
             start: clock.now(),
             clock,
             turn_time: Cell::new(None),
             running: Cell::new(false),
+            full: Cell::new(false),
             told: Cell::new(false),
             ended: Cell::new(false),
-        })
+            events: Cell::new(0),
+            stop: Cell::new(false),
+            process: Process::current()?,
+        }))
+    }
+
+    /// An event that keeps `run` going has come or gone.
+    pub(crate) fn count_events(&self, change: isize) {
+        let events = self.events.get().checked_add_signed(change);
+        self.events
+            .set(events.expect("each event is counted off once"));
+    }
+
+    /// Whether `run` has nothing to wait for: no task, and no event that is counted.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.executor.live() == 0 && self.events.get() == 0
+    }
+
+    /// The present or the next `run` ends.
+    pub(crate) fn stop(&self) {
+        self.stop.set(true);
+        self.notify();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.get()
+    }
+
+    /// Whether somebody has asked `run` to end; asked once, it is forgotten.
+    pub(crate) fn take_stop(&self) -> bool {
+        self.stop.take()
+    }
+
+    /// Something was scheduled: if that was between two turns, the host has to learn that there is work.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        if !self.running.get() {
+            self.doorbell.ring_if_parked();
+        }
     }
 
     /// Runs `f` as the running loop of this thread: wakes are plain, `Handle::current()` is this one. Other threads do
@@ -73,7 +150,12 @@ impl Loop {
 
     /// Whether tasks are ready or wakes have come.
     pub(crate) fn has_work(&self) -> bool {
-        self.executor.has_ready() || self.executor.has_remote()
+        self.has_ready() || self.executor.has_remote() || self.signals.has_pending()
+    }
+
+    /// Whether tasks or immediates are ready.
+    pub(crate) fn has_ready(&self) -> bool {
+        self.executor.has_ready() || !self.immediates.is_empty()
     }
 
     /// Whether a turn would find something to do at once: work, or a timer that is due.
@@ -109,8 +191,11 @@ impl Loop {
 
     /// An instant as a deadline of `timers`; `None` is never: 584 years and more from the start.
     pub(crate) fn deadline(&self, at: Instant) -> Option<u64> {
-        let since_start = at.saturating_duration_since(self.start).as_nanos();
-        u64::try_from(since_start).ok()
+        const PER_SECOND: u64 = 1_000_000_000;
+        let since_start = at.saturating_duration_since(self.start);
+        // By hand: `as_nanos` counts with 128 bits, and this is asked for every timer.
+        let seconds = since_start.as_secs().checked_mul(PER_SECOND)?;
+        seconds.checked_add(u64::from(since_start.subsec_nanos()))
     }
 
     /// When the earliest timer is due.
@@ -125,42 +210,78 @@ impl Loop {
         Some(Duration::from_nanos(deadline.saturating_sub(self.now())))
     }
 
+    /// Whether the loop has ended; in a forked child it counts as ended, as it is the parent's.
+    #[inline]
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended.get()
+        self.ended.get() || !self.process.is_current()
     }
 
-    /// Ends the loop: drops every task's future on this thread, then wakes the sleeps of other executors: they learn by
-    /// their next poll that nothing will wake them again. The context goes on with its reactor.
+    /// Spawns a task; in a forked child it is refused.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
+        if self.process.is_current() {
+            self.executor.spawn(future)
+        } else {
+            self.executor.refuse(future)
+        }
+    }
+
+    /// Whether this loop is the process's own.
+    ///
+    /// # Errors
+    /// If this is a forked child of the loop's process.
+    pub(crate) fn check_process(&self) -> io::Result<()> {
+        if self.process.is_current() {
+            return Ok(());
+        }
+        Err(forked())
+    }
+
+    /// Ends the loop: drops every task's future on this thread, and the handlers uncalled; then wakes the sleeps of
+    /// other executors: they learn by their next poll that nothing will wake them again. The context goes on with its
+    /// reactor.
     ///
     /// # Panics
-    /// With the first panic of a waker, after all have been woken.
+    /// With the first panic of a waker or of a handler's destructor, after all have been woken and dropped.
     pub(crate) fn end(self: &Rc<Self>) {
         if self.ended.replace(true) {
             return;
         }
-        current::with(Handle::new(Rc::clone(self)), || self.executor.close());
-        let mut sleeping = std::mem::take(&mut *self.timers.borrow_mut());
-        wake_in_batches(|batch| {
-            while !batch.is_full()
-                && let Some((_, waker)) = sleeping.pop_due(u64::MAX)
-            {
-                let refused = batch.push(waker);
-                debug_assert!(refused.is_ok(), "the batch had room");
-            }
+        let mut panics = Panics::default();
+        let handle = Handle::new(Rc::clone(self));
+        current::with(handle.clone(), || {
+            panics.guard(|| self.executor.close());
+            panics.guard(|| self.immediates.end());
+            panics.guard(|| self.signals.end(&handle));
+            panics.guard(|| self.fds.end(&handle));
+            self.end_timers(&mut panics);
         });
+        panics.resume();
+    }
+
+    fn end_timers(&self, panics: &mut Panics) {
+        let mut timers = std::mem::take(&mut *self.timers.borrow_mut());
+        while let Some((_, due)) = timers.pop_due(u64::MAX) {
+            panics.guard(|| due.end(self));
+        }
     }
 }
 
-/// Leaves the loop parked, so that whatever happens between two turns rings; and rings for what is there already,
-/// unless the caller is told.
+/// Leaves the loop parked, so that whatever happens between two turns rings; and rings for what is there already, or
+/// will be with time, unless the caller is told.
 struct Running<'a>(&'a Loop);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.running.set(false);
         self.0.forget_time();
-        let is_idle = self.0.executor.park() && !self.0.executor.has_ready();
-        if !self.0.told.take() && !is_idle {
+        let has_timers = !self.0.timers.borrow().is_empty();
+        let is_idle = self.0.executor.park() && !self.0.has_work() && !has_timers;
+        let may_be_more = self.0.full.take();
+        // What has been told is asked anew, so that the host's poll sees what is still ready.
+        let is_ready = self.0.fds.prepare(&self.0.reactor);
+        if !self.0.told.take() && (!is_idle || may_be_more) || is_ready {
             self.0.doorbell.ring_if_parked();
         }
     }

@@ -12,7 +12,7 @@ use tevent_reactor::ReactorHandle;
 
 use crate::core_loop::{self, Loop};
 use crate::current::{self, NoContext};
-use crate::{Sleep, Timeout};
+use crate::{Sleep, Timeout, TraceHook, TracePoint};
 
 /// A cheap, cloneable handle of a [`Context`](crate::Context), for its own thread only. It never keeps the loop alive:
 /// once the context is dropped, what it does ends at once, or in an error.
@@ -52,11 +52,12 @@ impl Handle {
     /// Once the context has ended, the future is dropped unpolled and the task counts as cancelled.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        self.inner.executor.spawn(future)
+        self.inner.spawn(future)
     }
 
-    /// The time of this turn: read once, when first asked for, and the same for all who ask in this turn. It never runs
-    /// ahead of the clock; [`Handle::read_clock`] gives the exact time. Between two turns it is that.
+    /// The time of this turn: read when first asked for, and again by whoever asks for a fresh reading, as `sleep` and
+    /// [`Handle::timer_after`] do; the same for all who ask in between. It never runs ahead of the clock;
+    /// [`Handle::read_clock`] gives the exact time. Between two turns it is that.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner.turn_time()
@@ -89,7 +90,26 @@ impl Handle {
         Timeout::new(self.sleep(duration), future)
     }
 
-    /// Whether the context has been dropped.
+    /// Ends the [`run`](crate::Context::run) that is under way once its turn is over, or the next one at once. Tasks
+    /// and handlers stay as they are and go on when the loop is run again. `turn` and `block_on` do not ask.
+    pub fn stop(&self) {
+        self.inner.stop();
+    }
+
+    /// Calls `hook` at every [trace point](TracePoint) of this loop until the returned value is dropped. Hooks are
+    /// called in the order in which they were added; each may use the loop, and what it registers is told to the hooks
+    /// as well. C: `tevent_set_trace_callback` and its kin, which know one hook each.
+    ///
+    /// A hook should not panic: that goes through whoever caused the moment, and the call of a handler that it was told
+    /// of before may be lost.
+    ///
+    /// Tasks and futures have no trace points of their own; `slow_after` of the [`Builder`](crate::Builder) sees their
+    /// polls.
+    pub fn on_trace(&self, hook: impl Fn(&TracePoint) + 'static) -> TraceHook {
+        self.inner.trace.add(Rc::new(hook))
+    }
+
+    /// Whether the context has been dropped. In a forked child it counts as dropped, as it is the parent's.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.inner.has_ended()
@@ -100,6 +120,7 @@ impl Handle {
     /// # Errors
     /// If the context has ended.
     pub fn reactor(&self) -> io::Result<ReactorHandle> {
+        self.inner.check_process()?;
         if self.has_ended() {
             return Err(core_loop::ended());
         }

@@ -6,9 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use tevent_core::asked;
 use tevent_core::timers::TimerKey;
 
 use crate::Handle;
+use crate::events::timer::Due;
 
 /// Waits for a duration, counted from this call (C: `tevent_wakeup_send`).
 ///
@@ -90,6 +92,7 @@ impl Sleep {
         if let (State::Waiting(key), Some(due)) = (&self.state, core.deadline(deadline))
             && core.timers.borrow_mut().reset(*key, due)
         {
+            core.notify();
             return;
         }
         self.cancel();
@@ -100,8 +103,9 @@ impl Sleep {
         let core = self.handle.core();
         if let Some(deadline) = core.deadline(deadline) {
             let waker = waker.clone();
-            let key = core.timers.borrow_mut().insert(deadline, waker);
+            let key = core.timers.borrow_mut().insert(deadline, Due::Wake(waker));
             self.state = State::Waiting(key);
+            core.notify();
         }
         Poll::Pending
     }
@@ -113,6 +117,7 @@ impl Sleep {
         let known = timers
             .borrow_mut()
             .get_mut(key)
+            .and_then(Due::waker)
             .map(|known| known.will_wake(waker));
         let still_waiting = match known {
             Some(true) => true,
@@ -121,12 +126,14 @@ impl Sleep {
                 let found = timers
                     .borrow_mut()
                     .get_mut(key)
+                    .and_then(Due::waker)
                     .map(|known| mem::swap(known, &mut other));
                 found.is_some()
             }
             None => false,
         };
         if still_waiting {
+            asked::answer(|| "the end of a sleep".into());
             return Poll::Pending;
         }
         self.state = State::Fired;
@@ -149,7 +156,8 @@ impl Future for Sleep {
             (State::Fired, _) => Poll::Ready(()),
             _ if self.handle.has_ended() => {
                 panic!(
-                    "a sleep was polled whose context has ended: nothing could wake it; drop it before the `Context`"
+                    "a sleep was polled whose context has ended, or is the parent's of this forked child: nothing \
+                     could wake it; drop it before the `Context`"
                 )
             }
             (State::Waiting(key), _) => {
@@ -157,7 +165,10 @@ impl Future for Sleep {
                 self.check(key, cx.waker())
             }
             (State::Unpolled, Some(deadline)) => self.arm(deadline, cx.waker()),
-            (State::Unpolled, None) => Poll::Pending,
+            (State::Unpolled, None) => {
+                asked::answer(|| "a time that is too far away to come".into());
+                Poll::Pending
+            }
         }
     }
 }

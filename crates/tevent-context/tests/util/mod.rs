@@ -64,3 +64,15 @@ impl Trace {
         self.words.borrow_mut().clear();
     }
 }
+
+/// Whether the context's descriptor is readable now.
+pub fn is_readable(context: &Context) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut watched = [PollFd::new(context, PollFlags::IN)];
+    poll(&mut watched, Some(&Timespec::default())).expect("poll") == 1
+}
+
+#[track_caller]
+pub fn assert_readable(context: &Context) {
+    assert!(is_readable(context), "a host would sleep over it");
+}

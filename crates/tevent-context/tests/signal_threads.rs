@@ -1,0 +1,89 @@
+//! Signals of a process with two loops on two threads, and of a forked child.
+//!
+//! Alone in its binary, with one test, as it forks.
+
+use std::rc::Rc;
+use std::sync::{Arc, Barrier};
+use std::{cell::Cell, thread};
+
+use tevent_context::{Context, Signal, SignalKind};
+
+fn raise(kind: SignalKind) {
+    // SAFETY: the signal has a handler.
+    assert_eq!(unsafe { libc::raise(kind.as_raw()) }, 0);
+}
+
+/// Runs a loop until its handler was told of so many signals, on its own thread.
+fn count(kind: SignalKind, signals: u64, all_listen: &Barrier) -> u64 {
+    let context = Context::new().unwrap();
+    let (here, told) = (thread::current().id(), Rc::new(Cell::new(0)));
+    let sum = Rc::clone(&told);
+    let handler = context.handle().signal(kind, move |handle, delivery| {
+        assert_eq!(thread::current().id(), here);
+        sum.set(sum.get() + delivery.count);
+        if sum.get() >= signals {
+            handle.stop();
+        }
+    });
+    all_listen.wait();
+    context.run().unwrap();
+    drop(handler.unwrap());
+    told.get()
+}
+
+fn two_loops_are_told_of_every_signal() {
+    const SIGNALS: u64 = 10_000;
+    let all_listen = Arc::new(Barrier::new(3));
+    let loops: Vec<_> = (0..2)
+        .map(|_| {
+            let all_listen = Arc::clone(&all_listen);
+            thread::spawn(move || count(SignalKind::USER1, SIGNALS, &all_listen))
+        })
+        .collect();
+    all_listen.wait();
+    (0..SIGNALS).for_each(|_| raise(SignalKind::USER1));
+    for told in loops {
+        assert_eq!(told.join().unwrap(), SIGNALS);
+    }
+}
+
+/// True if the child's signals are its own, and the parent's loop is not.
+fn child(parent: &Context, parents: &mut Signal) -> bool {
+    let kind = SignalKind::USER2;
+    let refused = parent.handle().signal(kind, |_, _| ()).is_err()
+        && Signal::new(&parent.handle(), kind).is_err()
+        && parent.turn(None).is_err();
+    let context = Context::new().unwrap();
+    let mut own = Signal::with_info(&context.handle(), kind).unwrap();
+    raise(kind);
+    let told = context.block_on(own.recv());
+    let ended = futures::executor::block_on(parents.recv()).is_none();
+    refused && ended && told.is_some_and(|told| told.count == 1)
+}
+
+fn a_child_listens_with_a_context_of_its_own() {
+    let parent = Context::new().unwrap();
+    let mut signal = Signal::new(&parent.handle(), SignalKind::USER2).unwrap();
+    // SAFETY: the other threads have ended or wait for this test.
+    let process = unsafe { libc::fork() };
+    if process == 0 {
+        // SAFETY: kills the child if it hangs.
+        unsafe { libc::alarm(20) };
+        let success = child(&parent, &mut signal);
+        // SAFETY: ends the child at once, without running what belongs to its parent.
+        unsafe { libc::_exit(if success { 0 } else { 1 }) };
+    }
+    let mut status = -1;
+    // SAFETY: `status` is a valid place for the answer.
+    assert_eq!(unsafe { libc::waitpid(process, &mut status, 0) }, process);
+    assert_eq!(status, 0, "the child saw what it should");
+    raise(SignalKind::USER2);
+    let told = parent.block_on(signal.recv()).unwrap();
+    assert_eq!(told.count, 1, "and the parent nothing of it");
+}
+
+#[test]
+fn b80_b81_loops_and_processes_have_signals_of_their_own() {
+    two_loops_are_told_of_every_signal();
+    a_child_listens_with_a_context_of_its_own();
+}
