@@ -1,0 +1,49 @@
+//! What somebody who uses requests for the first time expects.
+
+use tevent_context::{Context, VirtualClock};
+use tevent_request::{CancelToken, State, request};
+
+fn context() -> Context {
+    let builder = Context::builder().virtual_clock(&VirtualClock::new());
+    builder.build().expect("a loop")
+}
+
+#[test]
+fn r5_a_cancel_between_done_and_the_awaiter_s_look_is_false_and_has_no_effect() {
+    context().block_on(async {
+        for boxed in [false, true] {
+            let (completer, request) = request::<u32, String>("promise");
+            let parent = CancelToken::new();
+            let request = request.under(&parent);
+            let canceller = request.canceller();
+            let token = completer.token();
+            let below = token.child();
+            assert!(completer.done(1));
+            let (state, is_asked, result) = if boxed {
+                let request = request.boxed();
+                (request.state(), request.cancel(), request.await)
+            } else {
+                (request.state(), request.cancel(), {
+                    assert!(!canceller.cancel() && !token.cancel());
+                    assert!(parent.cancel());
+                    assert!(!token.is_cancelled() && !below.is_cancelled());
+                    request.await
+                })
+            };
+            assert_eq!((state, is_asked, result), (State::Done, false, Ok(1)));
+            assert!(token.is_cancelled() && below.is_cancelled(), "it is taken");
+        }
+    });
+}
+
+#[test]
+fn r5_a_token_that_is_asked_for_after_the_end_knows_it() {
+    let (completer, request) = request::<u32, String>("promise");
+    assert!(completer.error("no".to_string()));
+    assert_eq!(request.state(), State::UserError);
+    assert!(!request.cancel() && !request.canceller().cancel());
+    let token = completer.token();
+    assert!(!token.cancel() && !token.is_cancelled());
+    drop(request);
+    assert!(token.is_cancelled());
+}
