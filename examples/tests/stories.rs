@@ -1,23 +1,8 @@
 //! The small examples tell their stories: what they print, line by line.
-//!
-//! `cargo test` builds the examples before it runs these tests; `cargo test --test ...` takes those that are there.
 
-use std::env;
-use std::process::Command;
+mod util;
 
-/// What an example prints; it has to end well.
-fn story(example: &str) -> Vec<String> {
-    let me = env::current_exe().expect("a test knows its own program");
-    let target = me
-        .ancestors()
-        .nth(2)
-        .expect("programs lie in target/PROFILE/deps");
-    let program = target.join("examples").join(example);
-    let output = Command::new(program).output().expect("it is built");
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).expect("text");
-    text.lines().map(str::to_owned).collect()
-}
+use util::story;
 
 #[test]
 fn queue_processes_four_requests_one_after_another() {

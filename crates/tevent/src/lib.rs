@@ -33,27 +33,46 @@
 //! ```
 //!
 //! # Where things are
-//! - The loop and its time: [`Context`], [`Handle`], [`spawn`], [`sleep()`], [`timeout()`], [`yield_now()`]. Tests take
-//!   a [`VirtualClock`].
+//! - The loop and its time: [`Context`], [`Handle`], [`spawn`], [`sleep()`], [`timeout()`], [`interval()`],
+//!   [`yield_now()`]. Tests take a [`VirtualClock`].
+//! - Signals and descriptors as futures: [`Signal`], [`FdEvent`].
+//! - Handlers, for those who do not await: [`Immediate`], [`Timer`], [`SignalHandler`], [`FdEvent`].
+//! - What a loop does is told by [`Handle::on_trace`], what goes wrong in it by `slow_after` and `stuck_after` of the
+//!   [`Builder`].
 //! - Tasks: a [`Task`] is a future of the task's output; dropping it cancels.
 //! - Order: [`TeventQueue`], [`queue.add(work)`](TeventQueueExt::add), or [`future.queued(&queue)`](QueueExt::queued);
 //!   [`SyncTeventQueue`] for many threads; the rest in [`queue`].
+//! - Requests, for what an `async fn` lacks: [`work.request("name")`](RequestExt::request) with a deadline, a cancel
+//!   and cleanups; [`request()`] for code that ends by a callback; a [`RequestScope`] for children; the rest in
+//!   [`request`](mod@request).
 //! - Sockets, and a writer that keeps many tasks' records whole and in order on one of them: [`net`].
 //!
-//! This crate only re-exports; the code lives in the crates `tevent-context`, `tevent-executor`, `tevent-queue` and
-//! `tevent-net`.
+//! This crate only re-exports; the code lives in the crates `tevent-context`, `tevent-executor`, `tevent-queue`,
+//! `tevent-request` and `tevent-net`.
 #![forbid(unsafe_code)]
 #![cfg_attr(doctest, doc = include_str!("../../../README.md"))]
 
 pub use tevent_context::{
-    Builder, Cancel, Context, Elapsed, EntryTimeout, Handle, NoContext, Outcome, QueueEntryExt,
-    Sleep, Task, TaskError, TeventQueueExt, Timeout, Turn, VirtualClock, WaitError, YieldNow,
-    sleep, sleep_until, spawn, timeout, yield_now,
+    Builder, Cancel, Context, Culprit, Delivery, Elapsed, EntryTimeout, EventKind, FdEvent,
+    FdFlags, FdHandle, FdReady, Handle, Immediate, ImmediateHandle, Interval, MissedTicks,
+    NoContext, Outcome, QueueEntryExt, Signal, SignalHandler, SignalInfo, SignalKind, Sleep, Slow,
+    Stuck, StuckTask, Task, TaskError, TeventQueueExt, Timeout, Timer, TimerHandle, TraceHook,
+    TracePoint, TracedEvent, Turn, VirtualClock, WaitError, YieldNow, interval, sleep, sleep_until,
+    spawn, timeout, yield_now,
 };
 pub use tevent_queue::{
     QueueEntry, QueueError, QueueExt, QueueGuard, Queued, QueuedFuture, SyncTeventQueue,
     TeventQueue, TryEntryError,
 };
+
+pub use tevent_request::{
+    CancelToken, Request, RequestError, RequestExt, RequestScope, RequestTask, request,
+};
+
+/// Requests, in full; the most used names are at the top of this crate, too.
+pub mod request {
+    pub use tevent_request::*;
+}
 
 /// Everything about queues; the most used names are at the top of this crate, too.
 pub mod queue {
@@ -67,5 +86,16 @@ pub mod net {
 
 /// The chapters of the book, so that their programs are compiled and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/book/queue.md")]
-mod book {}
+mod book {
+    #[doc = include_str!("../../../docs/book/context.md")]
+    mod context {}
+
+    #[doc = include_str!("../../../docs/book/events.md")]
+    mod events {}
+
+    #[doc = include_str!("../../../docs/book/queue.md")]
+    mod queue {}
+
+    #[doc = include_str!("../../../docs/book/requests.md")]
+    mod requests {}
+}
