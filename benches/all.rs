@@ -1,16 +1,22 @@
 //! tevent beside its peers: `cargo bench` measures every row of every room and prints one table.
 
+mod c_peers;
 mod cli;
 mod cores;
+mod descriptors;
 mod gate;
+mod immediates;
 mod locks;
 mod measure;
 mod remote_wake;
+mod request;
 mod row;
 mod runtimes;
+mod sleep;
 mod spawn;
 mod table;
 mod threads;
+mod timers;
 mod verdict;
 mod writer;
 mod yield_now;
@@ -27,13 +33,18 @@ use crate::table::Table;
 use crate::verdict::Verdict;
 
 /// The rooms, in the order of the table.
-const ROOMS: [(&str, Rows); 6] = [
+const ROOMS: [(&str, Rows); 11] = [
     ("yield_now", yield_now::rows),
     ("spawn", spawn::rows),
     ("gate", gate::rows),
     ("threads", threads::rows),
     ("remote_wake", remote_wake::rows),
     ("writer", writer::rows),
+    ("immediates", immediates::rows),
+    ("timers", timers::rows),
+    ("sleep", sleep::rows),
+    ("descriptors", descriptors::rows),
+    ("request", request::rows),
 ];
 
 /// Pairs of a first look.
