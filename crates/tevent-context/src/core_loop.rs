@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::current;
 use crate::events::fd::Fds;
 use crate::events::immediate::Immediates;
+use crate::events::inbox::Inboxes;
 use crate::events::signal::Signals;
 use crate::events::timer::Due;
 use crate::handle::Handle;
@@ -31,6 +32,7 @@ pub(crate) struct Loop {
     pub(crate) doorbell: Arc<Doorbell>,
     pub(crate) timers: RefCell<Timers<Due>>,
     pub(crate) immediates: Immediates,
+    pub(crate) inboxes: Inboxes,
     pub(crate) signals: Signals,
     pub(crate) fds: Fds,
     pub(crate) trace: Trace,
@@ -77,6 +79,7 @@ impl Loop {
                 None => executor,
             },
             reactor: reactor.handle(),
+            inboxes: Inboxes::new(Arc::clone(&doorbell)),
             doorbell,
             timers: RefCell::default(),
             immediates: Immediates::default(),
@@ -150,12 +153,24 @@ impl Loop {
 
     /// Whether tasks are ready or wakes have come.
     pub(crate) fn has_work(&self) -> bool {
-        self.has_ready() || self.executor.has_remote() || self.signals.has_pending()
+        self.has_ready() || self.has_come() || self.signals.has_pending()
     }
 
-    /// Whether tasks or immediates are ready.
+    /// Whether tasks, immediates or messages are ready.
     pub(crate) fn has_ready(&self) -> bool {
-        self.executor.has_ready() || !self.immediates.is_empty()
+        self.executor.has_ready() || !self.immediates.is_empty() || self.inboxes.has_batch()
+    }
+
+    /// Whether wakes or messages have come from elsewhere.
+    fn has_come(&self) -> bool {
+        self.executor.has_remote() || self.inboxes.has_any()
+    }
+
+    /// The loop is about to sleep: from now on other threads ring. `false` if something has come already: then it must
+    /// not.
+    pub(crate) fn park(&self) -> bool {
+        // Both look only after the doorbell is parked.
+        self.executor.park() && !self.inboxes.has_any()
     }
 
     /// Whether a turn would find something to do at once: work, or a timer that is due.
@@ -254,6 +269,7 @@ impl Loop {
             panics.guard(|| self.executor.close());
             panics.guard(|| self.immediates.end());
             panics.guard(|| self.signals.end(&handle));
+            panics.guard(|| self.inboxes.end(&handle));
             panics.guard(|| self.fds.end(&handle));
             self.end_timers(&mut panics);
         });
@@ -277,7 +293,7 @@ impl Drop for Running<'_> {
         self.0.running.set(false);
         self.0.forget_time();
         let has_timers = !self.0.timers.borrow().is_empty();
-        let is_idle = self.0.executor.park() && !self.0.has_work() && !has_timers;
+        let is_idle = self.0.park() && !self.0.has_work() && !has_timers;
         let may_be_more = self.0.full.take();
         // What has been told is asked anew, so that the host's poll sees what is still ready.
         let is_ready = self.0.fds.prepare(&self.0.reactor);

@@ -119,6 +119,7 @@ impl Loop {
             && !self.reactor.has_waiters()
             && !self.fds.is_watching()
             && !self.signals.is_listening()
+            && !self.inboxes.is_open()
     }
 
     /// Asks the tasks, and reports what they answer: at once if nobody else can have a waker, else when the patience is

@@ -29,6 +29,8 @@ pub(crate) const IMMEDIATES_PER_TURN: u32 = 256;
 pub struct Turn {
     /// Signal handlers called and signal streams woken.
     pub signals: usize,
+    /// Messages from other threads.
+    pub messages: usize,
     /// Immediates called.
     pub immediates: u32,
     /// Task polls.
@@ -47,13 +49,14 @@ pub struct Turn {
 impl Turn {
     /// Whether a task was polled or a handler called, but for those of descriptors.
     pub(crate) fn did_something(&self) -> bool {
-        self.signals > 0 || self.immediates > 0 || self.polls > 0 || self.timers > 0
+        self.signals + self.messages + self.timers > 0 || self.immediates > 0 || self.polls > 0
     }
 
     /// What two passes did together.
     pub(crate) fn and(self, then: Self) -> Self {
         Self {
             signals: self.signals + then.signals,
+            messages: self.messages + then.messages,
             immediates: self.immediates + then.immediates,
             polls: self.polls + then.polls,
             timers: self.timers + then.timers,
@@ -65,7 +68,7 @@ impl Turn {
 }
 
 impl Context {
-    /// The phases. Messages get theirs with their events. `is_over` is told what was done so far and says whether there
+    /// The phases. `is_over` is told what was done so far and says whether there
     /// is nothing to wait for.
     pub(crate) fn phases(
         &self,
@@ -116,7 +119,7 @@ impl Context {
         if is_over || is_ready || self.core.has_ready() {
             return self.reactor.wait(Some(Duration::ZERO));
         }
-        let waited = if self.core.executor.park() {
+        let waited = if self.core.park() {
             self.sleep(timeout)
         } else {
             self.reactor.wait(Some(Duration::ZERO))
@@ -179,6 +182,7 @@ impl Loop {
     pub(crate) fn serve(&self, handle: &Handle) -> Turn {
         let mut done = Turn {
             signals: self.signals.dispatch(),
+            messages: self.inboxes.dispatch(handle),
             ..Turn::default()
         };
         self.executor.accept_remote();

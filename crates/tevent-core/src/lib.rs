@@ -11,6 +11,7 @@ pub mod gate;
 pub mod line;
 pub mod observe;
 pub mod panics;
+pub mod post;
 pub mod sync;
 pub mod timers;
 pub mod wake;

@@ -1,7 +1,8 @@
-//! The four kinds of events, as registered handlers; what they have in common stands here.
+//! The kinds of events, as registered handlers; what they have in common stands here.
 
 pub(crate) mod fd;
 pub(crate) mod immediate;
+pub(crate) mod inbox;
 pub(crate) mod interval;
 pub(crate) mod signal;
 pub(crate) mod timer;
@@ -20,6 +21,8 @@ use crate::trace::TracePoint;
 pub enum EventKind {
     /// A signal handler (C: `tevent_signal`).
     Signal,
+    /// Messages from other threads (C: `tevent_threaded_context`).
+    Message,
     /// An immediate (C: `tevent_immediate`).
     Immediate,
     /// A timer (C: `tevent_timer`).
