@@ -26,16 +26,17 @@ pub(crate) const MESSAGES_PER_TURN: usize = 256;
 /// This is the seam on which the crate `tevent-thread` is built. What a user looks for stands there: `ThreadProxy`,
 /// `Mailbox`, `Event`.
 #[must_use = "an inbox is closed when it is dropped"]
-pub struct Inbox(Rc<State<Handler>>);
+pub struct Inbox(Rc<State>);
 
 type Handler = dyn FnMut(&Handle, usize) -> usize;
 
-struct State<H: ?Sized> {
+struct State {
     handle: Handle,
     event: Event,
     place: Place,
     bell: Arc<Bell>,
-    handler: RefCell<H>,
+    /// Until it is closed. Taken out for a call, so that it may close itself.
+    handler: RefCell<Option<Box<Handler>>>,
 }
 
 impl Handle {
@@ -62,7 +63,7 @@ impl Handle {
                 event,
                 place,
                 bell,
-                handler: RefCell::new(handler),
+                handler: RefCell::new(Some(Box::new(handler))),
             })
         });
         state.event.attach(core);
@@ -86,9 +87,9 @@ impl Inbox {
     /// Closes it, as its drop does. `false` if it is closed already.
     pub fn close(&self) -> bool {
         let core = self.0.handle.core();
-        self.0.bell.close();
         let left = core.inboxes.leave(self.0.place);
         self.0.event.detach(core);
+        self.0.close();
         left.is_some()
     }
 
@@ -149,23 +150,40 @@ impl InboxPoster {
     }
 }
 
-impl State<Handler> {
+impl State {
     /// Calls the handler, if it is still to be called; returns how many messages that counts for.
     fn call(&self, handle: &Handle, allowance: usize) -> usize {
-        let mut looked_at = 0;
-        if self.bell.begin() {
-            // Not borrowed: a handler runs on a loop that it cannot run itself.
-            let call = || looked_at = (self.handler.borrow_mut())(handle, allowance).max(1);
-            self.event.call(handle.core(), call);
+        if !self.bell.begin() {
+            return 0;
         }
+        let Some(mut handler) = self.handler.take() else {
+            return 0;
+        };
+        let (mut looked_at, mut panics) = (0, Panics::default());
+        let call = || looked_at = handler(handle, allowance).max(1);
+        panics.guard(|| self.event.call(handle.core(), call));
+        if self.bell.is_closed() {
+            panics.guard(|| drop(handler));
+        } else {
+            self.handler.replace(Some(handler));
+        }
+        panics.resume();
         looked_at
+    }
+
+    /// The handler goes, with what it owns; if it is being called, then after that.
+    fn close(&self) {
+        self.bell.close();
+        let handler = self.handler.take();
+        // No borrow is held: it is foreign code.
+        drop(handler);
     }
 }
 
 /// The inboxes of one loop. May grow: each belongs to a value that somebody holds.
 pub(crate) struct Inboxes {
     posts: Arc<Posts>,
-    open: RefCell<Line<Option<Rc<State<Handler>>>>>,
+    open: RefCell<Line<Option<Rc<State>>>>,
     /// What was posted and has not been called yet: at most one place an inbox, and places that lead nowhere.
     batch: RefCell<VecDeque<Place>>,
 }
@@ -213,7 +231,6 @@ impl Inboxes {
             if let Some(inbox) = self.at(place) {
                 let allowance = MESSAGES_PER_TURN - looked_at;
                 panics.guard(|| looked_at += inbox.call(handle, allowance));
-                panics.guard(|| drop(inbox));
             }
         }
         panics.resume();
@@ -229,14 +246,13 @@ impl Inboxes {
         self.batch.take();
         let mut panics = Panics::default();
         while let Some(inbox) = self.pop() {
-            inbox.bell.close();
             panics.guard(|| inbox.event.detach(handle.core()));
-            panics.guard(|| drop(inbox));
+            panics.guard(|| inbox.close());
         }
         panics.resume();
     }
 
-    fn pop(&self) -> Option<Rc<State<Handler>>> {
+    fn pop(&self) -> Option<Rc<State>> {
         let mut open = self.open.borrow_mut();
         let first = open.front()?;
         open.leave(first).flatten()
@@ -246,14 +262,11 @@ impl Inboxes {
         self.batch.borrow_mut().pop_front()
     }
 
-    fn at(&self, place: Place) -> Option<Rc<State<Handler>>> {
+    fn at(&self, place: Place) -> Option<Rc<State>> {
         self.open.borrow().get(place)?.clone()
     }
 
-    fn join(
-        &self,
-        make: impl FnOnce(Place, Arc<Bell>) -> Rc<State<Handler>>,
-    ) -> Rc<State<Handler>> {
+    fn join(&self, make: impl FnOnce(Place, Arc<Bell>) -> Rc<State>) -> Rc<State> {
         let mut open = self.open.borrow_mut();
         let place = open.join(None);
         let bell = Arc::new(Bell::new(Arc::clone(&self.posts), place));
@@ -264,7 +277,7 @@ impl Inboxes {
         inbox
     }
 
-    fn leave(&self, place: Place) -> Option<Rc<State<Handler>>> {
+    fn leave(&self, place: Place) -> Option<Rc<State>> {
         self.open.borrow_mut().leave(place).flatten()
     }
 }
