@@ -30,6 +30,7 @@ impl Builder {
                 seed: None,
                 watchdog: None,
                 patience: None,
+                spin: Duration::ZERO,
             },
             wrap: None,
         }
@@ -93,6 +94,17 @@ impl Builder {
     /// ```
     pub fn stuck_after(mut self, patience: Duration, report: impl Fn(&Stuck) + 'static) -> Self {
         self.choices.patience = Some(Patience::new(patience, Some(Box::new(report))));
+        self
+    }
+
+    /// Looks for messages and wakes from other threads for so long before the loop sleeps; off at first. A loop that is
+    /// found awake answers in a fraction of the time, and nobody pays a system call to wake it; but it takes its whole
+    /// core while it looks, so that is for loops which have one to themselves. Timers and descriptors are not delayed.
+    ///
+    /// Only inside [`block_on`](Context::block_on), [`run`](Context::run) and [`turn`](Context::turn) that wait, on the
+    /// system's clock.
+    pub fn spin(mut self, duration: Duration) -> Self {
+        self.choices.spin = duration;
         self
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Loop {
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) patience: Option<Patience>,
     pub(crate) clock: Clock,
+    /// How long to look for messages before sleeping.
+    pub(crate) spin: Duration,
     /// Deadlines count in nanoseconds from here.
     start: Instant,
     /// The time of this turn, once somebody has asked.
@@ -61,6 +63,7 @@ pub(crate) struct Choices {
     pub(crate) seed: Option<u64>,
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) patience: Option<Patience>,
+    pub(crate) spin: Duration,
 }
 
 impl Loop {
@@ -70,6 +73,7 @@ impl Loop {
             seed,
             watchdog,
             patience,
+            spin,
         } = choices;
         let doorbell = Arc::new(Doorbell::new(reactor.ringer()));
         let executor = Executor::new(Arc::clone(&doorbell));
@@ -88,6 +92,10 @@ impl Loop {
             trace: Trace::default(),
             watchdog,
             patience,
+            spin: match clock {
+                Clock::System => spin,
+                Clock::Virtual(_) => Duration::ZERO,
+            },
             start: clock.now(),
             clock,
             turn_time: Cell::new(None),
@@ -162,7 +170,7 @@ impl Loop {
     }
 
     /// Whether wakes or messages have come from elsewhere.
-    fn has_come(&self) -> bool {
+    pub(crate) fn has_come(&self) -> bool {
         self.executor.has_remote() || self.inboxes.has_any()
     }
 

@@ -30,6 +30,7 @@ mod events;
 mod handle;
 mod queue_ext;
 mod sleep;
+mod spin;
 mod stuck;
 mod timeout;
 mod trace;

@@ -119,6 +119,10 @@ impl Context {
         if is_over || is_ready || self.core.has_ready() {
             return self.reactor.wait(Some(Duration::ZERO));
         }
+        if let Some(waited) = self.spin(timeout)? {
+            return Ok(waited);
+        }
+        let timeout = timeout.map(|left| left.saturating_sub(self.core.spin));
         let waited = if self.core.park() {
             self.sleep(timeout)
         } else {
