@@ -71,3 +71,17 @@ fn shared_queue_serves_in_the_order_of_the_places_on_four_threads() {
         .filter(|line| *line == "served: [1, 2, 3, 4, 5, 6, 7, 8]");
     assert_eq!(served.count(), 5);
 }
+
+#[test]
+fn loops_queue_serves_three_loops_in_the_order_of_the_places() {
+    let lines = story("loops_queue");
+    let served: Vec<&str> = lines
+        .iter()
+        .filter(|line| line.ends_with("red") || line.ends_with("green") || line.ends_with("blue"))
+        .map(String::as_str)
+        .collect();
+    let places: Vec<String> = (0..9)
+        .map(|place| format!("{place}: {}", ["red", "green", "blue"][place % 3]))
+        .collect();
+    assert_eq!(served, places);
+}
