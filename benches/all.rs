@@ -17,6 +17,7 @@ mod spawn;
 mod table;
 mod threads;
 mod timers;
+mod two_loops;
 mod verdict;
 mod writer;
 mod yield_now;
@@ -33,11 +34,12 @@ use crate::table::Table;
 use crate::verdict::Verdict;
 
 /// The rooms, in the order of the table.
-const ROOMS: [(&str, Rows); 11] = [
+const ROOMS: [(&str, Rows); 12] = [
     ("yield_now", yield_now::rows),
     ("spawn", spawn::rows),
     ("gate", gate::rows),
     ("threads", threads::rows),
+    ("two_loops", two_loops::rows),
     ("remote_wake", remote_wake::rows),
     ("writer", writer::rows),
     ("immediates", immediates::rows),
