@@ -161,11 +161,11 @@ impl Drop for Context {
     }
 }
 
-/// The descriptor that becomes readable when the loop has anything to do: events of descriptors, timers that are due
-/// (where the system [has timer descriptors](tevent_reactor::IS_EXACT)), signals, messages from other threads, and
-/// whatever was spawned, woken or scheduled between two turns. Whoever watches it, level- or edge-triggered, and calls
-/// [`turn(Some(Duration::ZERO))`](Context::turn) until there is no [more](Turn::more), misses nothing. No first turn is
-/// needed before the host's first sleep: what was spawned or registered until then makes it readable, too.
+/// The descriptor that becomes readable when the loop has anything to do: events of descriptors, timers that are due,
+/// signals, messages from other threads, and whatever was spawned, woken or scheduled between two turns. Whoever
+/// watches it, level- or edge-triggered, and calls [`turn(Some(Duration::ZERO))`](Context::turn) until there is no
+/// [more](Turn::more), misses nothing. No first turn is needed before the host's first sleep: what was spawned or
+/// registered until then makes it readable, too.
 ///
 /// There is `more` for as long as a task of this loop yields, which may be for ever. A host that has to stay fair to
 /// itself gives way between two turns.

@@ -47,7 +47,6 @@ mod token;
 mod wake;
 mod watch;
 
-pub use alarm::IS_EXACT;
 pub use ended::Ended;
 pub use poller::{Found, OsPoller, Poller};
 pub use reactor::{Reactor, Waited};

@@ -133,8 +133,8 @@ impl Reactor {
     /// Lets the present or the next [`wait`](Self::wait) end once the clock has reached `deadline`, to the nanosecond;
     /// and makes the [descriptor](AsFd) readable then. It stays set until it has gone off, whatever else ends a wait.
     ///
-    /// It may go off once before the deadline, at one that was set earlier. `false` if it cannot be set, as where there
-    /// [is none](crate::IS_EXACT): then give the time to `wait`.
+    /// It may go off once before the deadline, at one that was set earlier. `false` if it cannot be set, as in a forked
+    /// child: then give the time to `wait`.
     pub fn set_alarm(&self, deadline: Instant) -> bool {
         self.shared.process.is_current() && self.alarm.set(deadline)
     }

@@ -117,7 +117,7 @@ fn b28_registering_twice_fails_and_leaves_the_first_one_in_its_place() {
 }
 
 /// The poll, its copy for registrations, the bell, and where there is one the alarm.
-const NEEDED: usize = if tevent_reactor::IS_EXACT { 4 } else { 3 };
+const NEEDED: usize = 4;
 
 #[test]
 fn b35_a_reactor_for_which_descriptors_do_not_suffice_is_an_error() {
