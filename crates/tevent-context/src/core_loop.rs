@@ -54,7 +54,7 @@ pub(crate) struct Loop {
     /// Attached events that keep `run` going.
     events: Cell<usize>,
     stop: Cell<bool>,
-    process: Process,
+    pub(crate) process: Process,
 }
 
 /// What is chosen before a loop is made.

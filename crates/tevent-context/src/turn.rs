@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use tevent_core::panics::Panics;
-use tevent_executor::Ran;
+use tevent_executor::{NextPoll, Ran};
 use tevent_reactor::Waited;
 
 use crate::clock::Clock;
@@ -230,11 +230,13 @@ impl Loop {
     }
 
     fn run_tasks(&self, allowance: u32) -> Ran {
+        // A task may fork, and its child come back from it: the other tasks are the parent's.
+        let is_ours = || self.process.is_current();
         let Some(watchdog) = &self.watchdog else {
-            return self.executor.run_ready(allowance);
+            return self.executor.run_ready_while(allowance, is_ours);
         };
-        self.executor
-            .run_ready_around(allowance, |poll| watchdog.time_poll(&self.clock, poll))
+        let time = |poll: NextPoll<'_>| watchdog.time_poll(&self.clock, poll);
+        self.executor.run_ready_around(allowance, is_ours, time)
     }
 
     /// Fires the timers that are due: one by one, in order of deadlines, so that a sibling's cancellation and an

@@ -3,6 +3,8 @@
 mod util;
 
 use std::cell::Cell;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
 use std::rc::Rc;
@@ -137,4 +139,35 @@ fn b81_a_child_that_returns_into_its_parent_s_loop_is_stopped_there() {
     });
     assert_eq!(survived, 0);
     drop(context);
+}
+
+#[test]
+fn b81_tasks_that_are_ready_are_not_polled_in_a_child_that_comes_back_from_its_own() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let polls_in_each_process = forked(|| {
+        let context = Context::new().expect("descriptors for one loop");
+        let (mut told, tell) = UnixStream::pair().expect("a pair");
+        let first = context.spawn(async {
+            // SAFETY: this child has a single thread.
+            unsafe { libc::fork() }
+        });
+        for _ in 0..3 {
+            let mut tell = tell.try_clone().expect("a descriptor");
+            context
+                .spawn(async move { tell.write_all(b".").expect("room for it") })
+                .detach();
+        }
+        drop(tell);
+        let ran = context.run();
+        let grandchild = context.block_on(first); // a panic in the grandchild: that is its end
+        // SAFETY: no more than a wait for a child of ours.
+        unsafe { libc::waitpid(grandchild, &mut 0, 0) };
+        drop(context);
+        let mut polls = String::new();
+        told.read_to_string(&mut polls).expect("it ends");
+        i32::from(ran.is_err() || polls != "...")
+    });
+    assert_eq!(polls_in_each_process, 0);
 }

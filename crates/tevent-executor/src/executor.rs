@@ -108,16 +108,30 @@ impl Executor {
     /// # Panics
     /// If called from inside a task of this executor; and with a panic of an [observer](tevent_core::observe).
     pub fn run_ready(&self, allowance: u32) -> Ran {
-        self.run_each(allowance, Owner::run_next)
+        self.run_ready_while(allowance, || true)
     }
 
-    /// Like [`Executor::run_ready`], with `around` called for each poll: it [makes](NextPoll::run) the poll and may
-    /// measure it.
+    /// Like [`Executor::run_ready`], as long as `go_on` says so: it is asked before each poll.
+    ///
+    /// # Panics
+    /// As [`Executor::run_ready`].
+    #[inline]
+    pub fn run_ready_while(&self, allowance: u32, go_on: impl Fn() -> bool) -> Ran {
+        self.run_each(allowance, go_on, Owner::run_next)
+    }
+
+    /// Like [`Executor::run_ready_while`], with `around` called for each poll: it [makes](NextPoll::run) the poll and
+    /// may measure it.
     ///
     /// # Panics
     /// As [`Executor::run_ready`]; and with a panic of `around`.
-    pub fn run_ready_around(&self, allowance: u32, around: impl Fn(NextPoll<'_>)) -> Ran {
-        self.run_each(allowance, |owner| {
+    pub fn run_ready_around(
+        &self,
+        allowance: u32,
+        go_on: impl Fn() -> bool,
+        around: impl Fn(NextPoll<'_>),
+    ) -> Ran {
+        self.run_each(allowance, go_on, |owner| {
             let next = owner.next_task();
             next.map(|task| around(NextPoll { owner, task })).is_some()
         })
@@ -132,15 +146,20 @@ impl Executor {
         let mut from = 0;
         while let Some(next) = self.owner.wake_live(from) {
             from = next;
-            self.run_ready_around(1, &around);
+            self.run_ready_around(1, || true, &around);
         }
     }
 
     #[inline]
-    fn run_each(&self, allowance: u32, run_next: impl Fn(&Owner) -> bool) -> Ran {
+    fn run_each(
+        &self,
+        allowance: u32,
+        go_on: impl Fn() -> bool,
+        run_next: impl Fn(&Owner) -> bool,
+    ) -> Ran {
         let _polling = Polling::begin(&self.owner);
         let mut ran = Ran::default();
-        while ran.spent < allowance {
+        while ran.spent < allowance && go_on() {
             self.pick();
             let saved = budget::grant();
             let polled = run_next(&self.owner);
