@@ -44,7 +44,7 @@ impl Pair {
     pub(crate) fn reset(&mut self, which: usize, deadline: u64) {
         let arrival = self.arrival();
         let (key, place) = &mut self.known[which];
-        assert_eq!(self.timers.reset(*key, deadline), place.is_some());
+        assert_eq!(self.timers.reset(*key, deadline).is_some(), place.is_some());
         if let Some(place) = place {
             let value = self
                 .model
