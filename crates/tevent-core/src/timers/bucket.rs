@@ -10,7 +10,7 @@ const HOLE: u32 = 1 << 31;
 const NO_HOLE: u32 = u32::MAX;
 
 /// A bucket keeps memory for so many timers that it does not need.
-const KEPT_PLACES: usize = 32;
+pub(super) const KEPT_PLACES: usize = 32;
 
 pub(super) struct Bucket {
     /// Numbers of slots, and holes.

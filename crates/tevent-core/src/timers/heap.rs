@@ -41,6 +41,11 @@ impl Heap {
         entry
     }
 
+    /// Adds an entry; the heap is in no order then.
+    pub(super) fn append(&mut self, entry: Entry) {
+        self.0.push(entry);
+    }
+
     /// Takes out the entries that `keep` does not want. The others are in no order then.
     pub(super) fn retain(&mut self, keep: impl FnMut(&Entry) -> bool) {
         self.0.retain(keep);
