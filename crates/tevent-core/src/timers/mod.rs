@@ -274,6 +274,15 @@ impl<T> Timers<T> {
 
     #[inline]
     fn add(&mut self, entry: Entry) {
+        if entry.deadline > self.near && self.wheel.len() > 0 {
+            self.wheel.put(self.near, entry, &mut self.slots);
+        } else {
+            self.add_near(entry);
+        }
+    }
+
+    /// Adds what the heap may have to take.
+    fn add_near(&mut self, entry: Entry) {
         if self.wheel.len() == 0 && self.heap.len() < FEW {
             self.near = self.near.max(entry.deadline);
         }

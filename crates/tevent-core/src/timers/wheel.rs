@@ -74,11 +74,25 @@ impl Wheel {
         let bucket = &mut self.buckets[place.bucket as usize];
         bucket.take(place.position);
         self.len -= 1;
-        if bucket.is_empty() {
-            self.close(place.bucket as usize).give_memory_back();
-        } else if bucket.is_sparse() {
-            bucket.close_holes(|slot, position| slots.moved(slot, Place { position, ..place }));
+        if bucket.is_empty() || bucket.is_sparse() {
+            self.tidy(place.bucket, slots);
         }
+    }
+
+    /// Keeps no more memory for a bucket than it needs.
+    fn tidy<T>(&mut self, number: u16, slots: &mut Slots<T>) {
+        let bucket = &mut self.buckets[number as usize];
+        if bucket.is_empty() {
+            self.close(number as usize).give_memory_back();
+            return;
+        }
+        bucket.close_holes(|slot, position| {
+            let place = Place {
+                bucket: number,
+                position,
+            };
+            slots.moved(slot, place);
+        });
     }
 
     /// Takes out the bucket that is due first.
