@@ -1,4 +1,4 @@
-//! B42: several loops, each on its own thread, take the connections of one address; how many of them does each wake?
+//! B42: several loops, each on its own thread, take the connections of one address: how many of them each one wakes.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};

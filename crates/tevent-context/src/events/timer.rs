@@ -28,8 +28,8 @@ pub struct Timer(TimerHandle);
 
 /// A timer as its own handler sees it.
 pub struct TimerHandle {
-    /// Both here as well as in the state, so that `reset` and `cancel` look at nothing but this and the table: each line
-    /// of memory less counts when there are many timers.
+    /// These two stand in the state as well. Here, so that `reset` and `cancel` look at nothing but this and the table:
+    /// each line of memory less counts when there are many timers.
     handle: Handle,
     key: TimerKey,
     state: Rc<State<Handler>>,

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!              near
-//!  heap .........|......... wheel ...................    where the entries are: deadline, arrival, slot
+//!  heap .........|......... wheel ...................    the heap has entries (deadline, arrival, slot), the wheel slots
 //!  exact order   |  buckets, later ones are wider
 //!     ^                ^
 //!     |  bucket and position, and back
 //!     v                v
-//!  slots   [timer] [free ] [timer] ...                   the values; a key names a slot, free slots are chained
+//!  slots   [timer] [free ] [timer] ...                   a key names a slot; free ones are chained, values lie apart
 //! ```
 //!
 //! Most timers are cancelled while they are far away. So only the near ones are kept in order, by a heap; the others
