@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!              near
-//!  heap .........|......... wheel ...................    the heap has entries (deadline, arrival, slot), the wheel slots
+//!  heap .........|......... wheel ...................    entries here (deadline, arrival, slot), numbers of slots there
 //!  exact order   |  buckets, later ones are wider
 //!     ^                ^
 //!     |  bucket and position, and back
