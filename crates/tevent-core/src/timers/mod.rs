@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!              near
-//!  heap .........|......... wheel ...................    entries here (deadline, arrival, slot), numbers of slots there
+//!  heap .........|......... wheel ...................    entries (deadline, arrival, slot) here, slots there
 //!  exact order   |  buckets, later ones are wider
 //!     ^                ^
 //!     |  bucket and position, and back
