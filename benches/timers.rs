@@ -25,7 +25,7 @@ const OPS_ON_A_LIST: u64 = OPS / 10;
 const LONGEST_LIST: u64 = 1_000;
 
 pub(crate) fn rows() -> Vec<Row> {
-    let works = [Work::Own, Work::Other];
+    let works = [Work::All, Work::Own, Work::Other];
     let rows = works.into_iter().flat_map(|work| {
         PENDING.into_iter().flat_map(move |(pending, size)| {
             let round = Round { work, pending };
@@ -42,8 +42,10 @@ struct Round {
     pending: u64,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Work {
+    /// All timers come, then all go.
+    All,
     /// A timer comes and goes while the others wait.
     Own,
     /// One of the others goes, and comes again with another deadline.
@@ -53,6 +55,7 @@ enum Work {
 impl Work {
     fn name(self) -> &'static str {
         match self {
+            Self::All => "insert all, then cancel all",
             Self::Own => "insert + cancel",
             Self::Other => "cancel + insert among the others",
         }
@@ -60,6 +63,7 @@ impl Work {
 
     fn argument(self) -> &'static str {
         match self {
+            Self::All => "all",
             Self::Own => "own",
             Self::Other => "other",
         }
@@ -155,24 +159,42 @@ impl Round {
 
     fn timed(self, load: Load, timers: &mut impl Timers) -> f64 {
         let (mut random, ops) = (Random::default(), load.ops(OPS));
+        // Whole rounds of those that bring all.
+        let ops = ops.max(self.pending);
         timers.prepare(self.pending + 1);
-        for which in 0..self.pending {
-            timers.start(which, random.delay());
+        if self.work == Work::All {
+            self.work(self.pending, &mut random, timers);
+        } else {
+            self.start_all(&mut random, timers);
+            self.work(ops / 10, &mut random, timers);
         }
-        self.work(ops / 10, &mut random, timers);
         let start = Instant::now();
         self.work(ops, &mut random, timers);
         nanos_per_op(start, ops)
     }
 
+    fn start_all(self, random: &mut Random, timers: &mut impl Timers) {
+        for which in 0..self.pending {
+            timers.start(which, random.delay());
+        }
+    }
+
     fn work(self, ops: u64, random: &mut Random, timers: &mut impl Timers) {
-        for _ in 0..ops {
-            match self.work {
-                Work::Own => {
+        match self.work {
+            Work::All => {
+                for _ in 0..ops / self.pending {
+                    self.start_all(random, timers);
+                    (0..self.pending).for_each(|which| timers.stop(which));
+                }
+            }
+            Work::Own => {
+                for _ in 0..ops {
                     timers.start(self.pending, random.delay());
                     timers.stop(self.pending);
                 }
-                Work::Other => {
+            }
+            Work::Other => {
+                for _ in 0..ops {
                     let which = random.number() % self.pending;
                     timers.stop(which);
                     timers.start(which, random.delay());

@@ -1,5 +1,5 @@
 /*
- * The work on timers: PROGRAM own|other PENDING OPS.
+ * The work on timers: PROGRAM all|own|other PENDING OPS.
  *
  * Included by a program that has defined prepare, start and stop. Timers have numbers; the one after the pending ones
  * is the one that comes and goes.
@@ -14,6 +14,22 @@
 static inline uint64_t random_delay(void)
 {
 	return 60 * SECOND + random_number() % (3540 * SECOND);
+}
+
+static void start_all(uint64_t pending)
+{
+	for (uint64_t which = 0; which < pending; which++)
+		start(which, random_delay());
+}
+
+/* All timers come, then all go. */
+static void all(uint64_t pending, uint64_t ops)
+{
+	for (uint64_t rounds = ops / pending; rounds > 0; rounds--) {
+		start_all(pending);
+		for (uint64_t which = 0; which < pending; which++)
+			stop(which);
+	}
 }
 
 /* A timer comes and goes while the others wait. */
@@ -38,17 +54,27 @@ static void other(uint64_t pending, uint64_t ops)
 int main(int argc, char **argv)
 {
 	if (argc != 4) {
-		fprintf(stderr, "usage: %s own|other PENDING OPS\n", argv[0]);
+		fprintf(stderr, "usage: %s all|own|other PENDING OPS\n", argv[0]);
 		return EXIT_FAILURE;
 	}
-	void (*work)(uint64_t, uint64_t) = strcmp(argv[1], "own") == 0 ? own : other;
 	uint64_t pending = number_from(argv[2]);
 	uint64_t ops = number_from(argv[3]);
+	void (*work)(uint64_t, uint64_t) = own;
+	if (strcmp(argv[1], "all") == 0)
+		work = all;
+	else if (strcmp(argv[1], "other") == 0)
+		work = other;
+	/* Whole rounds of those that bring all. */
+	if (ops < pending)
+		ops = pending;
 
 	prepare(pending + 1);
-	for (uint64_t which = 0; which < pending; which++)
-		start(which, random_delay());
-	work(pending, ops / 10);
+	if (work == all) {
+		work(pending, pending);
+	} else {
+		start_all(pending);
+		work(pending, ops / 10);
+	}
 	uint64_t begin = nanos_now();
 	work(pending, ops);
 	return print_nanos_per_op(begin, ops);

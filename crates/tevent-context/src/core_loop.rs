@@ -140,7 +140,7 @@ impl Loop {
     #[inline]
     pub(crate) fn notify(&self) {
         if !self.running.get() {
-            self.doorbell.ring_if_parked();
+            self.doorbell.ring_own_if_parked();
         }
     }
 

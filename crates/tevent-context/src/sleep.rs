@@ -90,7 +90,7 @@ impl Sleep {
         self.deadline = Some(deadline);
         let core = self.handle.core();
         if let (State::Waiting(key), Some(due)) = (&self.state, core.deadline(deadline))
-            && core.timers.borrow_mut().reset(*key, due)
+            && core.timers.borrow_mut().reset(*key, due).is_some()
         {
             core.notify();
             return;

@@ -199,6 +199,47 @@ fn b68_b78_a_handler_may_drop_its_own_timer() {
 }
 
 #[test]
+fn b68_a_timer_that_its_own_handler_detaches_may_be_reset_by_it_and_ends_with_its_last_call() {
+    let rig = Rig::new();
+    let slot: Rc<RefCell<Option<Timer>>> = Rc::default();
+    let (own, trace, witness) = (Rc::clone(&slot), rig.trace.clone(), Rc::new(()));
+    let in_handler = Rc::clone(&witness);
+    let timer = rig.context.handle().timer(rig.at(1), move |this, now| {
+        let _witness = &in_handler;
+        if let Some(timer) = own.take() {
+            timer.detach();
+            this.reset(now + ms(1));
+        }
+        trace.say(if this.is_armed() { "again" } else { "last" });
+    });
+    slot.replace(Some(timer));
+    rig.context.run().expect("the poll works");
+    rig.trace.expect(&["1: again", "2: last"]);
+    assert_eq!(Rc::strong_count(&witness), 1, "the handler is dropped");
+}
+
+#[test]
+fn a_handler_is_dropped_with_its_timer_armed_or_not_and_also_after_the_end_of_the_context() {
+    let rig = Rig::new();
+    let (witness, at) = (Rc::new(()), rig.at(1));
+    let timer = |handle: &Handle| {
+        let in_handler = Rc::clone(&witness);
+        handle.timer(at, move |_, _| drop(Rc::clone(&in_handler)))
+    };
+    let handle = rig.context.handle();
+    let [armed, cancelled, detached, outlives] = [(); 4].map(|()| timer(&handle));
+    assert!(cancelled.cancel() && detached.cancel());
+    drop((armed, cancelled));
+    detached.detach();
+    assert_eq!(Rc::strong_count(&witness), 2);
+    drop(rig.context);
+    timer(&handle).detach();
+    assert_eq!(Rc::strong_count(&witness), 2);
+    drop(outlives);
+    assert_eq!(Rc::strong_count(&witness), 1);
+}
+
+#[test]
 fn t6_changed_a_step_of_the_wall_clock_moves_no_timer() {
     // The only clock that a loop knows is its own: two of them, on clocks ten years apart, fire by theirs.
     let rigs = [Rig::new(), Rig::new()];

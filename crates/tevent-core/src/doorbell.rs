@@ -58,6 +58,16 @@ impl Doorbell {
             self.ringer.wake_by_ref();
         }
     }
+
+    /// Like [`ring_if_parked`](Self::ring_if_parked), for the thread that runs the loop: it does not sleep while it
+    /// calls this, and reads what it has stored itself, so there is nothing to fence.
+    #[inline]
+    pub fn ring_own_if_parked(&self) {
+        // Ordering: none needed. Another producer who swaps the flag off has rung.
+        if self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed) {
+            self.ringer.wake_by_ref();
+        }
+    }
 }
 
 impl fmt::Debug for Doorbell {

@@ -2,16 +2,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use tevent_core::panics::Panics;
 use tevent_core::timers::TimerKey;
 
 use crate::Handle;
 use crate::core_loop::Loop;
 use crate::events::{Event, EventKind};
+use crate::trace::TracePoint;
 
 /// A handler that is called once the loop's clock has reached a deadline (C: `tevent_timer`). Made by
 /// [`Handle::timer`]. Dropping it cancels it; [`Timer::detach`] lets it run.
@@ -24,19 +27,31 @@ use crate::events::{Event, EventKind};
 pub struct Timer(TimerHandle);
 
 /// A timer as its own handler sees it.
-pub struct TimerHandle(Rc<State<Handler>>);
+pub struct TimerHandle {
+    /// These two stand in the state as well. Here, so that `reset` and `cancel` look at nothing but this and the table:
+    /// each line of memory less counts when there are many timers.
+    handle: Handle,
+    key: TimerKey,
+    state: Rc<State<Handler>>,
+}
 
 type Handler = dyn FnMut(&TimerHandle, Instant);
 
+/// What is looked at when the timer is made, is called, and ends.
 struct State<H: ?Sized> {
     handle: Handle,
+    key: TimerKey,
     event: Event,
-    /// Where it is in the table, while it is armed.
-    key: Cell<Option<TimerKey>>,
-    /// Whether the drop of the `Timer` lets it run.
+    /// Nobody outside holds it any more: it ends once it has neither a deadline nor a handler that is being called.
     detached: Cell<bool>,
     handler: RefCell<H>,
 }
+
+/// A flag of the timer's note in the table: the event is [attached](Event), as it has a deadline or is being called.
+const ATTACHED: u8 = 1;
+
+/// Another: `run` does not go on for its sake.
+const UNCOUNTED: u8 = 2;
 
 impl Handle {
     /// Calls `handler` in the first turn in which the loop's clock has reached `deadline`, with the time of that turn;
@@ -94,48 +109,63 @@ impl Handle {
 impl Timer {
     /// Lets the timer fire by itself; from outside, nobody can cancel it any more.
     pub fn detach(self) {
-        self.0.0.detached.set(true);
+        self.0.state.detached.set(true);
     }
 }
 
 impl TimerHandle {
     #[track_caller]
     fn new(handle: &Handle, handler: impl FnMut(&Self, Instant) + 'static) -> Self {
-        Self(Rc::new(State {
+        let event = Event::new(EventKind::Timer);
+        let timers = &handle.core().timers;
+        let key = timers.borrow_mut().reserve();
+        let this = Self {
             handle: handle.clone(),
-            event: Event::new(EventKind::Timer),
-            key: Cell::new(None),
-            detached: Cell::new(false),
-            handler: RefCell::new(handler),
-        }))
+            key,
+            state: Rc::new(State {
+                handle: handle.clone(),
+                key,
+                event,
+                detached: Cell::new(false),
+                handler: RefCell::new(handler),
+            }),
+        };
+        this.fill();
+        this
+    }
+
+    /// Puts itself into its place in the table, if it still has one.
+    fn fill(&self) {
+        let call = Due::Call(Armed(Rc::clone(&self.state)));
+        let left = self.handle.core().timers.borrow_mut().fill(self.key, call);
+        drop(left); // the borrow has ended
     }
 
     /// Sets another deadline, whether the timer has fired or not: it goes behind all others of that deadline. Much
     /// cheaper than a new timer (C: `tevent_update_timer`). Once the context has ended, nothing happens.
     pub fn reset(&self, deadline: Instant) {
-        let State {
-            handle, event, key, ..
-        } = &*self.0;
-        let core = handle.core();
+        let core = self.handle.core();
         // Further away than the clock can tell is never.
         let Some(due) = core.deadline(deadline).filter(|_| !core.has_ended()) else {
             self.cancel();
             return;
         };
-        let mut timers = core.timers.borrow_mut();
-        if !key.get().is_some_and(|key| timers.reset(key, due)) {
-            let call = Due::Call(Armed(Rc::clone(&self.0)));
-            key.set(Some(timers.insert(due, call)));
+        let note = core
+            .timers
+            .borrow_mut()
+            .reset(self.key, due)
+            .map(|note| mem::replace(note, *note | ATTACHED));
+        if let Some(note) = note.filter(|note| note & ATTACHED == 0) {
+            self.count(core, note, 1);
+            self.state.event.tell(core, TracePoint::Attach);
         }
-        drop(timers);
-        event.attach(core);
         core.notify();
     }
 
     /// Sets the deadline to the end of `delay`, counted from now by a fresh reading of the loop's clock; see
     /// [`reset`](Self::reset).
     pub fn reset_after(&self, delay: Duration) {
-        match self.0.handle.read_clock().checked_add(delay) {
+        match self.handle.read_clock().checked_add(delay) {
             Some(deadline) => self.reset(deadline),
             None => {
                 self.cancel();
@@ -145,56 +175,107 @@ impl TimerHandle {
 
     /// Takes the call back. `false` if the timer was not armed.
     pub fn cancel(&self) -> bool {
-        let core = self.0.handle.core();
-        let Some(key) = self.0.key.take() else {
-            return false;
-        };
-        let armed = core.timers.borrow_mut().remove(key);
-        self.0.event.detach(core);
-        armed.is_some()
+        let core = self.handle.core();
+        let note = core
+            .timers
+            .borrow_mut()
+            .disarm(self.key)
+            .map(|note| mem::replace(note, *note & !ATTACHED));
+        if let Some(note) = note {
+            self.count(core, note, -1);
+            self.state.event.tell(core, TracePoint::Detach);
+        }
+        note.is_some()
     }
 
     /// Whether the handler is still to be called.
     #[must_use]
     pub fn is_armed(&self) -> bool {
-        self.0.key.get().is_some()
+        self.handle.core().timers.borrow().is_armed(self.key)
     }
 
     /// The loop it runs on.
     #[must_use]
     pub fn handle(&self) -> &Handle {
-        &self.0.handle
+        &self.handle
     }
 
     /// Whether [`Context::run`](crate::Context::run) goes on while this timer is armed; at first it does.
     pub fn keep_running(&self, keeps: bool) {
-        self.0.event.set_counted(self.0.handle.core(), keeps);
+        let core = self.handle.core();
+        let uncounted = if keeps { 0 } else { UNCOUNTED };
+        let note = core
+            .timers
+            .borrow_mut()
+            .note(self.key)
+            .map(|note| mem::replace(note, *note & !UNCOUNTED | uncounted));
+        if let Some(note) = note
+            && note & ATTACHED != 0
+        {
+            self.count(core, note, -1);
+            self.count(core, uncounted, 1);
+        }
+    }
+
+    /// It comes or goes as an event that `run` waits for, if it is one.
+    #[inline]
+    fn count(&self, core: &Loop, note: u8, change: isize) {
+        if note & UNCOUNTED == 0 {
+            core.count_events(change);
+        }
     }
 
     /// The tag, for those who trace; 0 at first. It stays when the timer is reset.
     #[must_use]
     pub fn tag(&self) -> u64 {
-        self.0.event.tag()
+        self.state.event.tag()
     }
 
     /// Gives it a tag.
     pub fn set_tag(&self, tag: u64) {
-        self.0.event.set_tag(tag);
+        self.state.event.set_tag(tag);
     }
 
-    /// It is out of the table: calls its handler.
-    fn fire(self, now: Instant) {
-        let State {
-            handle,
-            event,
-            key,
-            handler,
-            ..
-        } = &*self.0;
-        key.set(None);
+    /// Its deadline has come: calls its handler.
+    fn fire(&self, now: Instant) {
+        let core = self.handle.core();
+        self.fill();
+        let mut panics = Panics::default();
         // Not borrowed: a handler runs on a loop that it cannot run itself.
-        let call = || (handler.borrow_mut())(&self, now);
-        event.call_last(handle.core(), call, || key.get().is_none());
+        let call = || (self.state.handler.borrow_mut())(self, now);
+        panics.guard(|| self.state.event.call(core, call));
+        panics.guard(|| self.called(core));
+        panics.resume();
+    }
+
+    /// Its handler has been called: it is over, unless that has reset it.
+    fn called(&self, core: &Loop) {
+        if self.is_armed() {
+            return;
+        }
+        let note = core
+            .timers
+            .borrow_mut()
+            .note(self.key)
+            .map(|note| mem::replace(note, *note & !ATTACHED));
+        self.end_if_over(core);
+        if let Some(note) = note {
+            self.count(core, note, -1);
+            self.state.event.tell(core, TracePoint::Detach);
+        }
+    }
+
+    /// Gives its place in the table back, if it can never be called again.
+    fn end_if_over(&self, core: &Loop) {
+        let mut timers = core.timers.borrow_mut();
+        let is_attached = timers
+            .note(self.key)
+            .is_some_and(|note| *note & ATTACHED != 0);
+        if self.state.detached.get() && !is_attached {
+            let value = timers.remove(self.key);
+            drop(timers);
+            drop(value);
+        }
     }
 }
 
@@ -208,9 +289,10 @@ impl Deref for Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        if !self.0.0.detached.get() {
+        if !self.0.state.detached.replace(true) {
             self.cancel();
         }
+        self.end_if_over(self.handle.core());
     }
 }
 
@@ -224,7 +306,7 @@ impl fmt::Debug for TimerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timer")
             .field("armed", &self.is_armed())
-            .field("event", &self.0.event)
+            .field("event", &self.state.event)
             .finish_non_exhaustive()
     }
 }
@@ -235,7 +317,7 @@ pub(crate) enum Due {
     Call(Armed),
 }
 
-/// A timer with a handler, armed.
+/// A timer with a handler.
 pub(crate) struct Armed(Rc<State<Handler>>);
 
 impl Due {
@@ -251,7 +333,14 @@ impl Due {
     pub(crate) fn fire(self, now: Instant) {
         match self {
             Self::Wake(waker) => waker.wake(),
-            Self::Call(Armed(timer)) => TimerHandle(timer).fire(now),
+            Self::Call(Armed(state)) => {
+                let this = TimerHandle {
+                    handle: state.handle.clone(),
+                    key: state.key,
+                    state,
+                };
+                this.fire(now);
+            }
         }
     }
 
@@ -259,10 +348,7 @@ impl Due {
     pub(crate) fn end(self, core: &Loop) {
         match self {
             Self::Wake(waker) => waker.wake(),
-            Self::Call(Armed(timer)) => {
-                timer.key.set(None);
-                timer.event.detach(core);
-            }
+            Self::Call(Armed(state)) => state.event.tell(core, TracePoint::Detach),
         }
     }
 }

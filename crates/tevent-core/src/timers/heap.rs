@@ -1,6 +1,6 @@
 //! The near timers in exact order: a 4-ary heap, whose root is due first.
 
-use super::slots::Slots;
+use super::slots::{Place, Slots};
 use super::{Entry, HEAP_LIMIT, NEAR};
 
 /// Children of one node: four entries of 24 bytes lie within two cache lines.
@@ -39,6 +39,11 @@ impl Heap {
             self.rise(gap, stand_in, slots);
         }
         entry
+    }
+
+    /// Adds an entry; the heap is in no order then.
+    pub(super) fn append(&mut self, entry: Entry) {
+        self.0.push(entry);
     }
 
     /// Takes out the entries that `keep` does not want. The others are in no order then.
@@ -92,7 +97,13 @@ impl Heap {
     /// Writes an entry and tells its timer where it is.
     fn put<T>(&mut self, position: usize, entry: Entry, slots: &mut Slots<T>) {
         self.0[position] = entry;
-        slots.moved(&entry, NEAR, position);
+        // There are never more entries than slots, and slots are numbered with 32 bits.
+        let position = position as u32;
+        let place = Place {
+            bucket: NEAR,
+            position,
+        };
+        slots.moved(entry.slot, place);
     }
 }
 

@@ -1,28 +1,44 @@
-//! The values of the timers, each in a slot that knows where its timer's entry is.
+//! The timers by number: where each is, when it is due, and its value.
 
 use super::{Entry, TimerKey};
 
 /// The end of the chain of free slots.
 const NO_SLOT: u32 = u32::MAX;
 
+/// A bucket tells slots from holes by the highest bit.
+const MAX_SLOTS: usize = (1 << 31) - 1;
+
 pub(super) struct Slots<T> {
-    slots: Vec<Slot<T>>,
+    slots: Vec<Slot>,
+    /// Apart from the slots: a timer comes and goes without its value being looked at.
+    values: Vec<Option<T>>,
     first_free: u32,
+    taken: usize,
 }
 
-pub(super) struct Slot<T> {
-    /// `None`: the slot is free.
-    value: Option<T>,
-    /// The number of the timer's first arrival; no arrival has the number of a free slot. No two timers of a table
-    /// share one, also when the memory was given back in between, so a stale key can never fit.
+/// Aligned, so that it lies in one line of the cache.
+#[repr(align(32))]
+pub(super) struct Slot {
+    /// Of a timer in a bucket; an entry in the heap knows it itself.
+    deadline: u64,
+    arrival: u64,
+    /// An arrival's number; no arrival has the number of a free slot. No two timers of a table share one, also when the
+    /// memory was given back in between, so a stale key can never fit.
     generation: u64,
     /// Within the bucket; of a free slot the next free one.
     position: u32,
     bucket: u16,
+    /// Whether the timer stays when it has come.
+    stays: bool,
+    /// Whatever the table's owner likes.
+    note: u8,
 }
 
 /// The generation of a free slot.
 const FREE: u64 = 0;
+
+/// The bucket of a timer that waits for nothing.
+const IDLE: u16 = u16::MAX - 1;
 
 /// Where an entry is.
 #[derive(Clone, Copy)]
@@ -31,11 +47,24 @@ pub(super) struct Place {
     pub(super) position: u32,
 }
 
+impl Slot {
+    /// `None`: it waits for nothing.
+    #[inline]
+    pub(super) fn place(&self) -> Option<Place> {
+        (self.bucket != IDLE).then_some(Place {
+            bucket: self.bucket,
+            position: self.position,
+        })
+    }
+}
+
 impl<T> Slots<T> {
     pub(super) const fn new() -> Self {
         Self {
             slots: Vec::new(),
+            values: Vec::new(),
             first_free: NO_SLOT,
+            taken: 0,
         }
     }
 
@@ -44,58 +73,118 @@ impl<T> Slots<T> {
         self.slots.len()
     }
 
-    pub(super) fn find(&self, key: TimerKey) -> Option<Place> {
-        let slot = self.slots.get(key.slot as usize)?;
-        (slot.generation == key.generation).then_some(Place {
-            bucket: slot.bucket,
-            position: slot.position,
-        })
+    pub(super) fn is_empty(&self) -> bool {
+        self.taken == 0
     }
 
-    pub(super) fn value_mut(&mut self, key: TimerKey) -> Option<&mut T> {
+    #[inline]
+    pub(super) fn find(&mut self, key: TimerKey) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(key.slot as usize)?;
-        if slot.generation != key.generation {
-            return None;
+        (slot.generation == key.generation).then_some(slot)
+    }
+
+    #[inline]
+    pub(super) fn note(&mut self, number: u32) -> &mut u8 {
+        &mut self.slots[number as usize].note
+    }
+
+    /// `None`: there is no such timer, or it waits for nothing.
+    pub(super) fn place(&self, key: TimerKey) -> Option<Place> {
+        let slot = self.slots.get(key.slot as usize)?;
+        slot.place().filter(|_| slot.generation == key.generation)
+    }
+
+    pub(super) fn value_mut(&mut self, key: TimerKey) -> Option<&mut Option<T>> {
+        self.find(key)?;
+        self.values.get_mut(key.slot as usize)
+    }
+
+    /// The entry of a timer in a bucket.
+    pub(super) fn entry(&self, number: u32) -> Entry {
+        let Slot {
+            deadline, arrival, ..
+        } = self.slots[number as usize];
+        Entry {
+            deadline,
+            arrival,
+            slot: number,
         }
-        slot.value.as_mut()
+    }
+
+    /// Notes the entry of a timer that was put into a bucket.
+    #[inline]
+    pub(super) fn enter(&mut self, entry: &Entry, place: Place) {
+        let slot = &mut self.slots[entry.slot as usize];
+        slot.deadline = entry.deadline;
+        slot.arrival = entry.arrival;
+        slot.bucket = place.bucket;
+        slot.position = place.position;
     }
 
     /// Tells a timer where its entry is now. Only a store: nobody waits for the slot's memory.
-    pub(super) fn moved(&mut self, entry: &Entry, bucket: u16, position: usize) {
-        let slot = &mut self.slots[entry.slot as usize];
-        // There are never more entries than slots, and slots are numbered with 32 bits.
-        slot.position = position as u32;
-        slot.bucket = bucket;
+    #[inline]
+    pub(super) fn moved(&mut self, number: u32, place: Place) {
+        let slot = &mut self.slots[number as usize];
+        slot.bucket = place.bucket;
+        slot.position = place.position;
     }
 
-    pub(super) fn occupy(&mut self, generation: u64, value: T) -> u32 {
+    /// Tells a timer that it has no entry any more.
+    #[inline]
+    pub(super) fn rest(&mut self, number: u32) {
+        self.slots[number as usize].bucket = IDLE;
+    }
+
+    #[inline]
+    pub(super) fn occupy(&mut self, generation: u64, value: Option<T>) -> u32 {
+        self.taken += 1;
+        let stays = value.is_none();
         let number = self.first_free;
         if let Some(slot) = self.slots.get_mut(number as usize) {
             self.first_free = slot.position;
-            slot.value = Some(value);
             slot.generation = generation;
+            slot.bucket = IDLE;
+            slot.stays = stays;
+            slot.note = 0;
+            self.values[number as usize] = value;
             return number;
         }
+        self.grow(generation, value)
+    }
+
+    #[cold]
+    fn grow(&mut self, generation: u64, value: Option<T>) -> u32 {
         let number = self.slots.len();
-        assert!(
-            number < NO_SLOT as usize,
-            "a table holds less than 2^32 timers"
-        );
+        assert!(number < MAX_SLOTS, "a table holds less than 2^31 timers");
         self.slots.push(Slot {
-            value: Some(value),
+            deadline: 0,
+            arrival: 0,
             generation,
             position: 0,
-            bucket: 0,
+            bucket: IDLE,
+            stays: value.is_none(),
+            note: 0,
         });
+        self.values.push(value);
         number as u32
     }
 
-    pub(super) fn vacate(&mut self, number: u32) -> T {
+    /// Takes the value of a timer whose time has come, and frees its slot unless it stays.
+    pub(super) fn fire(&mut self, number: u32) -> Option<T> {
+        if self.slots[number as usize].stays {
+            self.rest(number);
+            return self.values[number as usize].take();
+        }
+        self.vacate(number)
+    }
+
+    #[inline]
+    pub(super) fn vacate(&mut self, number: u32) -> Option<T> {
         let slot = &mut self.slots[number as usize];
         slot.generation = FREE;
         slot.position = self.first_free;
         self.first_free = number;
-        let value = slot.value.take();
-        value.expect("an entry names a slot that is taken")
+        self.taken -= 1;
+        self.values[number as usize].take()
     }
 }

@@ -16,29 +16,24 @@
 use std::mem;
 
 use super::Entry;
+use super::bucket::Bucket;
 use super::slots::{Place, Slots};
 
 const BITS: u32 = 6;
 const DIGITS: usize = 1 << BITS;
 const LEVELS: u32 = u64::BITS.div_ceil(BITS);
 
-/// A bucket keeps memory for so many entries that it does not need.
-const KEPT_ENTRIES: usize = 64;
-
-#[derive(Default)]
 pub(super) struct Wheel {
     /// As many as have been needed, level after level.
-    buckets: Vec<Vec<Entry>>,
+    buckets: Vec<Bucket>,
     /// For each level one bit for each bucket that is not empty.
     filled: [u64; LEVELS as usize],
     len: usize,
-    /// Memory of a bucket that is empty, for the next that is not.
-    spare: Vec<Entry>,
 }
 
 /// A bucket taken out.
-pub(super) struct Bucket {
-    pub(super) entries: Vec<Entry>,
+pub(super) struct First {
+    pub(super) bucket: Bucket,
     /// The first and the last deadline that belong in it.
     pub(super) start: u64,
     pub(super) end: u64,
@@ -50,7 +45,6 @@ impl Wheel {
             buckets: Vec::new(),
             filled: [0; LEVELS as usize],
             len: 0,
-            spare: Vec::new(),
         }
     }
 
@@ -59,47 +53,58 @@ impl Wheel {
     }
 
     /// Adds an entry that is later than `near`.
+    #[inline]
     pub(super) fn put<T>(&mut self, near: u64, entry: Entry, slots: &mut Slots<T>) {
         let number = number(near, entry.deadline);
-        if number >= self.buckets.len() {
-            self.buckets.resize_with(number + 1, Vec::new);
-        }
-        let bucket = &mut self.buckets[number];
-        if bucket.capacity() == 0 {
-            mem::swap(bucket, &mut self.spare);
-        }
-        slots.moved(&entry, number as u16, bucket.len());
-        bucket.push(entry);
-        self.filled[number / DIGITS] |= 1 << (number % DIGITS);
+        let bucket = match self.buckets.get_mut(number) {
+            Some(bucket) if !bucket.is_empty() => bucket,
+            _ => self.open(number),
+        };
+        let place = Place {
+            bucket: number as u16,
+            position: bucket.put(entry.slot),
+        };
+        slots.enter(&entry, place);
         self.len += 1;
     }
 
-    /// Takes out the entry at `place`; the last one of its bucket fills the gap.
-    pub(super) fn take<T>(&mut self, place: Place, slots: &mut Slots<T>) -> Entry {
+    /// Takes out the entry at `place`.
+    #[inline]
+    pub(super) fn take<T>(&mut self, place: Place, slots: &mut Slots<T>) {
         let bucket = &mut self.buckets[place.bucket as usize];
-        let entry = bucket.swap_remove(place.position as usize);
-        if let Some(stand_in) = bucket.get(place.position as usize) {
-            slots.moved(stand_in, place.bucket, place.position as usize);
-        }
+        bucket.take(place.position);
         self.len -= 1;
-        if bucket.is_empty() {
-            let bucket = self.empty(place.bucket as usize);
-            self.retire(bucket);
-        } else if bucket.len() < bucket.capacity() / 4 && bucket.capacity() > KEPT_ENTRIES {
-            bucket.shrink_to(bucket.capacity() / 2);
+        if bucket.is_empty() || bucket.is_sparse() {
+            self.tidy(place.bucket, slots);
         }
-        entry
+    }
+
+    /// Keeps no more memory for a bucket than it needs.
+    fn tidy<T>(&mut self, number: u16, slots: &mut Slots<T>) {
+        let bucket = &mut self.buckets[number as usize];
+        if bucket.is_empty() {
+            self.close(number as usize).give_memory_back();
+            return;
+        }
+        bucket.close_holes(|slot, position| {
+            let place = Place {
+                bucket: number,
+                position,
+            };
+            slots.moved(slot, place);
+        });
     }
 
     /// Takes out the bucket that is due first.
-    pub(super) fn take_first(&mut self, near: u64) -> Option<Bucket> {
+    pub(super) fn take_first(&mut self, near: u64) -> Option<First> {
         let level = self.lowest_level()?;
         let digit = self.filled[level as usize].trailing_zeros();
-        let entries = self.empty(level as usize * DIGITS + digit as usize);
-        self.len -= entries.len();
+        let bucket = self.close(level as usize * DIGITS + digit as usize);
+        let bucket = mem::replace(bucket, Bucket::new());
+        self.len -= bucket.len();
         let start = clear_below(near, level + 1) | u64::from(digit) << (level * BITS);
-        Some(Bucket {
-            entries,
+        Some(First {
+            bucket,
             start,
             end: start | !clear_below(u64::MAX, level),
         })
@@ -110,22 +115,24 @@ impl Wheel {
         clear_below(near, self.lowest_level().unwrap_or(LEVELS))
     }
 
-    /// Keeps the memory of a bucket that was emptied, unless it is much.
-    pub(super) fn retire(&mut self, mut bucket: Vec<Entry>) {
-        bucket.clear();
-        if (self.spare.capacity()..=KEPT_ENTRIES).contains(&bucket.capacity()) {
-            self.spare = bucket;
-        }
-    }
-
     fn lowest_level(&self) -> Option<u32> {
         let level = self.filled.iter().position(|&digits| digits != 0)?;
         Some(level as u32)
     }
 
-    fn empty(&mut self, number: usize) -> Vec<Entry> {
+    /// The bucket, which is about to be filled.
+    fn open(&mut self, number: usize) -> &mut Bucket {
+        if number >= self.buckets.len() {
+            self.buckets.resize_with(number + 1, Bucket::new);
+        }
+        self.filled[number / DIGITS] |= 1 << (number % DIGITS);
+        &mut self.buckets[number]
+    }
+
+    /// The bucket, which is empty or will be.
+    fn close(&mut self, number: usize) -> &mut Bucket {
         self.filled[number / DIGITS] &= !(1 << (number % DIGITS));
-        mem::take(&mut self.buckets[number])
+        &mut self.buckets[number]
     }
 }
 
@@ -143,14 +150,13 @@ fn clear_below(deadline: u64, level: u32) -> u64 {
 
 #[cfg(test)]
 impl Wheel {
-    /// All entries, each with the number of its bucket.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, &Entry)> {
+    /// The slots of all entries, each with its place.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, u32)> {
         let buckets = self.buckets.iter().enumerate();
-        buckets.flat_map(|(number, bucket)| bucket.iter().map(move |entry| (number, entry)))
+        buckets.flat_map(|(number, bucket)| bucket.slots().map(move |slot| (number, slot)))
     }
 
     pub(super) fn capacity(&self) -> usize {
-        let buckets: usize = self.buckets.iter().map(Vec::capacity).sum();
-        buckets + self.spare.capacity()
+        self.buckets.iter().map(Bucket::capacity).sum()
     }
 }

@@ -14,6 +14,7 @@ use super::{fire, table};
 enum Step {
     Insert { deadline: u64 },
     Remove { which: Index },
+    Disarm { which: Index },
     Reset { which: Index, deadline: u64 },
     Change { which: Index },
     Pop { now: u64 },
@@ -34,6 +35,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => deadline().prop_map(|deadline| Step::Insert { deadline }),
         2 => any::<Index>().prop_map(|which| Step::Remove { which }),
+        1 => any::<Index>().prop_map(|which| Step::Disarm { which }),
         2 => (any::<Index>(), deadline()).prop_map(|(which, deadline)| Step::Reset { which, deadline }),
         1 => any::<Index>().prop_map(|which| Step::Change { which }),
         3 => deadline().prop_map(|now| Step::Pop { now }),
@@ -47,6 +49,7 @@ fn take(pair: &mut Pair, step: Step) {
         Step::Pop { now } => drop(pair.pop(now)),
         _ if count == 0 => {}
         Step::Remove { which } => pair.remove(which.index(count)),
+        Step::Disarm { which } => pair.disarm(which.index(count)),
         Step::Reset { which, deadline } => pair.reset(which.index(count), deadline),
         Step::Change { which } => pair.change(which.index(count)),
     }
@@ -179,7 +182,8 @@ impl History {
             (0..10, true) | (0..2, false) => self.pair.insert(deadline),
             (10, true) | (2..10, false) => self.pop(),
             _ if known == 0 => {}
-            (11..13, _) => self.pair.remove(which),
+            (11, _) => self.pair.disarm(which),
+            (12, _) => self.pair.remove(which),
             (13..15, _) => self.pair.reset(which, deadline),
             _ => self.pair.change(which),
         }

@@ -11,9 +11,18 @@ const CHANGE: u64 = 1 << 32;
 pub(crate) struct Pair {
     pub(crate) timers: Timers<u64>,
     model: BTreeMap<(u64, u64), u64>,
-    /// For every timer there ever was: its key, and its place in the model while it is there.
-    known: Vec<(TimerKey, Option<(u64, u64)>)>,
+    /// For every timer there ever was: its key, and what the model knows of it.
+    known: Vec<(TimerKey, State)>,
     arrivals: u64,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// With its place in the model.
+    Armed((u64, u64)),
+    /// With its value.
+    Idle(u64),
+    Gone,
 }
 
 impl Pair {
@@ -30,35 +39,54 @@ impl Pair {
     pub(crate) fn insert(&mut self, deadline: u64) {
         let place = (deadline, self.arrival());
         let value = self.known.len() as u64;
-        self.known
-            .push((self.timers.insert(deadline, value), Some(place)));
+        let key = self.timers.insert(deadline, value);
+        self.known.push((key, State::Armed(place)));
         self.model.insert(place, value);
     }
 
+    /// Takes a timer out of the model; its value, if it was there.
+    fn forget(&mut self, which: usize) -> Option<u64> {
+        match std::mem::replace(&mut self.known[which].1, State::Gone) {
+            State::Armed(place) => self.model.remove(&place),
+            State::Idle(value) => Some(value),
+            State::Gone => None,
+        }
+    }
+
     pub(crate) fn remove(&mut self, which: usize) {
-        let (key, place) = &mut self.known[which];
-        let expected = place.take().and_then(|place| self.model.remove(&place));
-        assert_eq!(self.timers.remove(*key), expected);
+        let expected = self.forget(which);
+        assert_eq!(self.timers.remove(self.known[which].0), expected);
     }
 
     pub(crate) fn reset(&mut self, which: usize, deadline: u64) {
-        let arrival = self.arrival();
-        let (key, place) = &mut self.known[which];
-        assert_eq!(self.timers.reset(*key, deadline), place.is_some());
-        if let Some(place) = place {
-            let value = self
-                .model
-                .remove(place)
-                .expect("a known place is in the model");
-            *place = (deadline, arrival);
-            self.model.insert(*place, value);
+        let place = (deadline, self.arrival());
+        let key = self.known[which].0;
+        let value = self.forget(which);
+        assert_eq!(self.timers.reset(key, deadline).is_some(), value.is_some());
+        if let Some(value) = value {
+            self.known[which].1 = State::Armed(place);
+            self.model.insert(place, value);
+        }
+    }
+
+    pub(crate) fn disarm(&mut self, which: usize) {
+        let (key, state) = self.known[which];
+        let is_armed = matches!(state, State::Armed(_));
+        assert_eq!(self.timers.is_armed(key), is_armed);
+        assert_eq!(self.timers.disarm(key).is_some(), is_armed);
+        if let Some(value) = self.forget(which) {
+            self.known[which].1 = State::Idle(value);
         }
     }
 
     pub(crate) fn change(&mut self, which: usize) {
-        let (key, place) = self.known[which];
-        let mut expected = place.and_then(|place| self.model.get_mut(&place));
-        let mut found = self.timers.get_mut(key);
+        let (key, state) = &mut self.known[which];
+        let mut expected = match state {
+            State::Armed(place) => self.model.get_mut(place),
+            State::Idle(value) => Some(value),
+            State::Gone => None,
+        };
+        let mut found = self.timers.get_mut(*key);
         assert_eq!(found, expected);
         for value in [&mut found, &mut expected].into_iter().flatten() {
             **value = value.wrapping_add(CHANGE);
@@ -73,7 +101,7 @@ impl Pair {
         let expected = due.map(|first| (first.key().0, first.remove()));
         assert_eq!(self.timers.pop_due(now), expected);
         if let Some((_, value)) = expected {
-            self.known[(value % CHANGE) as usize].1 = None;
+            self.known[(value % CHANGE) as usize].1 = State::Gone;
         }
         expected.is_some()
     }
