@@ -81,6 +81,12 @@ impl Place {
         }
     }
 
+    /// The place as a number: as good as the place, for those who are told of it.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.generation_and_slot
+    }
+
     #[inline]
     fn slot(self) -> u32 {
         self.generation_and_slot as u32

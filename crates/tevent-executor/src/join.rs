@@ -105,6 +105,19 @@ pub struct Outcome<T> {
     task: Task<T>,
 }
 
+impl<T> Outcome<T> {
+    /// As [`Task::detach`].
+    pub fn detach(self) {
+        self.task.detach();
+    }
+
+    /// As [`Task::is_finished`].
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
 impl<T> Future for Outcome<T> {
     type Output = Result<T, TaskError>;
 

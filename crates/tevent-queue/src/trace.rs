@@ -20,6 +20,8 @@ pub struct TracePoint<'a> {
     pub origin: &'static Location<'static>,
     /// The entry's tag; 0 if it was given none.
     pub tag: u64,
+    /// A number that tells the entry from all others in its queue, as long as it is there.
+    pub entry: u64,
 }
 
 /// Which moment it is.
@@ -47,6 +49,7 @@ impl<'a> TracePoint<'a> {
             kind,
             origin: seen.ticket.origin,
             tag: seen.ticket.tag,
+            entry: seen.place.number(),
         })
     }
 }
