@@ -121,9 +121,9 @@ async fn serve(server: &Rc<Server>) -> io::Result<()> {
     let accepting = Box::pin(accept_all(listener, &scope, server));
     drop(future::select(accepting, stop.next()).await); // the listener goes, too
     println!("stopping, {} clients are here", scope.len());
-    let (token, deadline) = (scope.token(), handle.read_clock() + options.drain);
+    let token = scope.token();
     let _hurry = spawn(async move { stop.next().await.map(|_| token.cancel()) });
-    println!("{}", scope.shutdown(deadline, options.grace).await);
+    println!("{}", scope.shutdown(options.drain, options.grace).await);
     Ok(())
 }
 

@@ -158,7 +158,7 @@ impl Future for Cancelled {
 
 impl Drop for Cancelled {
     fn drop(&mut self) {
-        self.token.node.waiters.remove(self.key);
+        self.token.node.waiters.remove(&mut self.key);
     }
 }
 

@@ -29,9 +29,15 @@ impl Deadline {
         self.sleep.reset(at);
     }
 
+    /// Whether the loop has ended that keeps it.
+    #[inline]
+    pub(crate) fn is_orphan(&self) -> bool {
+        self.handle.has_ended()
+    }
+
     /// Ready with the reason why the request ends here.
     pub(crate) fn poll<E>(&mut self, cx: &mut Context<'_>) -> Poll<RequestError<E>> {
-        if self.handle.has_ended() {
+        if self.is_orphan() {
             return Poll::Ready(RequestError::Abandoned);
         }
         let sleep = Pin::new(&mut self.sleep);

@@ -1,6 +1,6 @@
 //! Why a request has no value.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, io};
 
 use crate::State;
 
@@ -16,7 +16,7 @@ pub enum RequestError<E> {
     /// The work was asked to end early, and did.
     Cancelled,
     /// Nobody is left who could finish the request: its completer was dropped, its loop has ended, or its scope took no
-    /// more children.
+    /// more children, or dropped this one.
     Abandoned,
 }
 
@@ -63,6 +63,26 @@ pub(crate) fn state_of<T, E>(result: &Result<T, RequestError<E>>) -> State {
 impl<E> From<E> for RequestError<E> {
     fn from(error: E) -> Self {
         Self::User(error)
+    }
+}
+
+/// For requests inside functions of [`io::Result`]: the work's own error as it is, a timeout as
+/// [`TimedOut`](io::ErrorKind::TimedOut), all else as [`Other`](io::ErrorKind::Other) with the error inside.
+///
+/// ```
+/// use std::io;
+/// use tevent_request::RequestError;
+///
+/// let error = io::Error::from(RequestError::<io::Error>::TimedOut);
+/// assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+/// ```
+impl From<RequestError<Self>> for io::Error {
+    fn from(error: RequestError<Self>) -> Self {
+        match error {
+            RequestError::User(error) => error,
+            RequestError::TimedOut => Self::new(io::ErrorKind::TimedOut, error),
+            RequestError::Cancelled | RequestError::Abandoned => Self::other(error),
+        }
     }
 }
 

@@ -59,58 +59,48 @@ impl Head {
             created: Location::caller(),
         };
         let head = Self::with(label, None, Mark::none());
-        head.pass_through(State::Received);
+        let _is_legal = head.life.step(State::Received);
         head
-    }
-
-    /// The request ends in `state`, and its result is taken. The work has been dropped.
-    ///
-    /// # Panics
-    /// With the first panic of a cleanup, after all have run.
-    #[inline]
-    pub(crate) fn end(&mut self, state: State) {
-        if self.is_alone() {
-            self.mark.end(state);
-            return self.pass_through(state);
-        }
-        let mut panics = Panics::default();
-        self.end_and_tell(state, &mut panics);
-        panics.resume();
     }
 
     /// Nobody is to be told of the end.
     #[inline]
-    fn is_alone(&self) -> bool {
-        let has_listeners = self.node.is_some() || Mark::is_watched();
-        self.deadline.is_none() && self.cleanups.is_empty() && !has_listeners
+    pub(crate) fn is_alone(&self) -> bool {
+        self.cleanups.is_empty() && self.node.is_none() && !Mark::is_watched()
     }
 
+    /// The request has ended in `state`, nobody is to be told, and the result is taken.
     #[inline]
-    fn pass_through(&self, state: State) {
+    pub(crate) fn pass_through(&mut self, state: State, others: &mut Panics) {
+        self.mark.end(state);
+        self.take_timer_out(others);
         let _is_legal = self.life.step(state);
         let _is_legal = self.life.step(State::Received);
     }
 
-    /// The same for any end. In this order: the timer, the state, the cleanups, the listeners of the token; then the
-    /// awaiter learns.
-    pub(crate) fn end_and_tell(&mut self, state: State, panics: &mut Panics) {
+    #[inline]
+    fn take_timer_out(&mut self, others: &mut Panics) {
+        if let Some(deadline) = self.deadline.take() {
+            others.guard(|| drop(deadline));
+        }
+    }
+
+    /// The request has ended in `state`, and its work has been dropped. In this order: the timer, the state, the
+    /// cleanups. Foreign code may panic everywhere: in `own` is kept what the awaiter gets to see.
+    pub(crate) fn end_and_tell(&mut self, state: State, own: &mut Panics, others: &mut Panics) {
         self.mark.end(state);
-        let deadline = self.deadline.take();
-        panics.guard(|| drop(deadline));
-        panics.guard(|| self.mark.cleanup(state, &self.label));
+        self.take_timer_out(others);
+        own.guard(|| self.mark.cleanup(state, &self.label));
         let mut cleanups = mem::take(&mut self.cleanups);
         for state in [state, State::Received] {
             if self.life.step(state) {
                 // What was set up last is cleaned up first.
                 for cleanup in cleanups.iter_mut().rev() {
-                    panics.guard(|| cleanup(state));
+                    own.guard(|| cleanup(state));
                 }
             }
         }
-        panics.drop_all(&mut cleanups);
-        if let Some(node) = &self.node {
-            node.close(panics);
-        }
+        own.drop_all(&mut cleanups);
     }
 }
 

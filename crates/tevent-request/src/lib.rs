@@ -10,6 +10,9 @@
 //!   ([`RequestStream`]);
 //! - **children** that belong to a [`RequestScope`]: joined, cancelled, dropped in order, bounded in number.
 //!
+//! Code of others, as wakers, cleanups and destructors, may panic or come back at any time: the rest is done all the
+//! same. A panic of the request's own goes on in whoever awaits it; one of a stranger's ends here, and costs no result.
+//!
 //! ```
 //! use std::time::Duration;
 //! use tevent_context::{Context, sleep};
@@ -38,22 +41,13 @@
 //! has a span of the `tracing` crate, too: `request`, of level debug, entered whenever it is worked for.
 //!
 //! The states of a request, and the steps between them, are drawn in [`State`].
-//!
-//! # Known faults
-//! - A child that waits for its place under [`at_most`](RequestScope::at_most) hears neither its deadline nor a cancel
-//!   until it begins, also during a [`shutdown`](RequestScope::shutdown); and calling `at_most` once more abandons
-//!   those that wait.
-//! - A [`Report`] counts children that failed, timed out or were cancelled from elsewhere as drained.
-//! - Children of a scope that is dropped inside other work end a few turns after it: until then they may hold turns.
-//! - The token of a [`Completer`] that is first asked for after the end never tells of it.
-//! - A waker that panics while a request ends by a promise or by the drop of its completer may cost its result, or
-//!   abort the process.
 #![forbid(unsafe_code)]
 
 mod cancel;
 mod deadline;
 mod error;
 mod head;
+mod held;
 mod node;
 mod notes;
 #[cfg(feature = "profile")]
@@ -82,8 +76,8 @@ pub use profile::{
 };
 pub use promise::{Completer, Promise, Promised, request};
 pub use request::{Request, RequestExt};
-pub use scope::{Child, Join, Left, Report, RequestScope, ScopeHandle};
+pub use scope::{Child, ChildInfo, Join, Report, RequestScope, ScopeHandle};
 pub use state::State;
 pub use task::RequestTask;
 pub use wakeup::wakeup;
-pub use work::{BoxWork, Full, FutureWork, Meaning, Plain, Sure, Work};
+pub use work::{BoxWork, FutureWork, Work};

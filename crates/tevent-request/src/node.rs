@@ -17,7 +17,7 @@ use crate::{profile::Owner, waiters::Waiters};
 #[derive(Default)]
 pub struct Node {
     asked: Cell<bool>,
-    /// Whether somebody listened when it was asked.
+    /// Whether somebody listened, here or below, when it was asked.
     heard: Cell<bool>,
     /// The request is over: nothing is left to cancel.
     over: Cell<bool>,
@@ -46,7 +46,7 @@ impl Node {
             return;
         }
         if self.is_asked() {
-            child.tell();
+            self.heard.set(child.tell() || self.heard.get());
             return;
         }
         let key = self.next.replace(self.next.get() + 1);
@@ -75,24 +75,31 @@ impl Node {
     /// The same, also for who may listen later.
     fn tell(self: &Rc<Self>) -> bool {
         let mut panics = Panics::default();
-        let mut left = vec![Rc::clone(self)];
-        let mut heard = false;
-        while let Some(node) = left.pop() {
+        let mut left = vec![(Rc::clone(self), None)];
+        let mut told = Vec::new();
+        while let Some((node, parent)) = left.pop() {
             // What is over is told by its own close alone.
             let is_left_alone = node.is_over() && !Rc::ptr_eq(&node, self);
-            if is_left_alone || node.asked.replace(true) {
+            if is_left_alone {
                 continue;
             }
-            let listens = node.listeners.get() > 0;
-            node.heard.set(listens);
-            heard |= listens;
-            left.extend(node.take_children().rev());
-            panics.guard(|| node.owner.cancelled());
-            node.waiters.wake_all(&mut panics);
+            if !node.asked.replace(true) {
+                node.heard.set(node.listeners.get() > 0);
+                let place = Some(told.len());
+                left.extend(node.take_children().rev().map(|child| (child, place)));
+                panics.guard(|| node.owner.cancelled());
+                node.waiters.wake_all(&mut panics);
+            }
+            told.push((node, parent));
         }
-        self.heard.set(heard);
+        // Who listens below, listens for all above.
+        while let Some((node, parent)) = told.pop() {
+            if let Some(parent) = parent.filter(|_| node.heard.get()) {
+                told[parent].0.heard.set(true);
+            }
+        }
         panics.resume();
-        heard
+        self.heard.get()
     }
 
     /// They need not be known any more: nobody is asked twice.
@@ -101,9 +108,11 @@ impl Node {
         children.into_values().filter_map(|child| child.upgrade())
     }
 
-    /// The request has its result: nothing is left to cancel. Whoever listens is told when it is taken.
-    pub(crate) fn finish(&self) {
+    /// The request has its result: nothing is left to cancel. Whoever listens is told when it is taken, or knows it
+    /// from the start if it `is_taken` already.
+    pub(crate) fn finish(&self, is_taken: bool) {
         self.over.set(true);
+        self.asked.set(self.asked.get() || is_taken);
     }
 
     /// The request has ended: nobody above asks it any more, and whoever listens learns that there is nothing left to

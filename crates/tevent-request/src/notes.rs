@@ -5,7 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     fmt,
-    panic::Location,
+    panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -15,15 +15,18 @@ use futures::{Stream, stream::FusedStream};
 use tevent_core::{asked, panics::Panics};
 
 use crate::{
-    CancelToken, Completer, FutureWork, Request, RequestError, request, waiters::Waiters,
-    work::Full,
+    CancelToken, Completer, FutureWork, Request, RequestError, held::Held, request,
+    waiters::Waiters, work::Full,
 };
 
 /// A request that gives several values before it ends: a stream of `Ok(value)`, in the order in which they were given,
 /// then one `Err` if it ended with an error, then nothing more. C: `tevent_req_notify_callback`.
 ///
 /// Who awaits the next value drives the work. Values that were given before the end come before it, also before a
-/// timeout. Dropping the stream abandons the request.
+/// timeout; but no flow of values puts the timeout off. Dropping the stream abandons the request.
+///
+/// # Panics
+/// With a panic of the work; what was given before comes after it, and nothing more.
 ///
 /// ```
 /// use futures::{StreamExt, executor::block_on};
@@ -169,20 +172,9 @@ impl<N, E> Stream for RequestStream<N, E> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        this.drive(cx);
         if let Some(value) = this.notes.take() {
             return Poll::Ready(Some(Ok(value)));
-        }
-        if let Some(request) = &mut this.request {
-            this.notes.wait(cx.waker());
-            if let Poll::Ready(result) = Pin::new(request).poll(cx) {
-                this.request = None;
-                this.error = result.err();
-                this.notes.end();
-            }
-            // The work may have given values just now.
-            if let Some(value) = this.notes.take() {
-                return Poll::Ready(Some(Ok(value)));
-            }
         }
         match this.error.take() {
             Some(error) => Poll::Ready(Some(Err(error))),
@@ -192,9 +184,36 @@ impl<N, E> Stream for RequestStream<N, E> {
     }
 }
 
+impl<N, E> RequestStream<N, E> {
+    /// Lets the request go on; while there are values, without its work.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        let Some(request) = &mut self.request else {
+            return;
+        };
+        self.notes.wait(cx.waker());
+        let (request, has_values) = (Pin::new(request), self.notes.len() > 0);
+        let polled = catch_unwind(AssertUnwindSafe(|| match has_values {
+            true => request.poll_beside_work(cx),
+            false => request.poll(cx),
+        }));
+        if matches!(polled, Ok(Poll::Pending)) {
+            return;
+        }
+        self.request = None;
+        let mut panics = Panics::default();
+        match polled {
+            Ok(Poll::Ready(Err(error))) => self.error = Some(error),
+            Ok(_) => {}
+            Err(panic) => panics.guard(|| resume_unwind(panic)),
+        }
+        self.notes.end(&mut panics);
+        panics.resume();
+    }
+}
+
 impl<N, E> FusedStream for RequestStream<N, E> {
     fn is_terminated(&self) -> bool {
-        self.request.is_none() && self.error.is_none() && self.notes.values.borrow().is_empty()
+        self.request.is_none() && self.error.is_none() && self.notes.len() == 0
     }
 }
 
@@ -202,45 +221,49 @@ impl<N, E> Unpin for RequestStream<N, E> {}
 
 impl<N, E> Drop for RequestStream<N, E> {
     fn drop(&mut self) {
+        // From now on: a cleanup that gives a value gets it back.
+        self.notes.over.set(true);
         let mut panics = Panics::default();
         let request = self.request.take();
         panics.guard(|| drop(request));
-        panics.guard(|| self.notes.end());
+        self.notes.end(&mut panics);
         let values = self.notes.values.take();
-        panics.guard(|| drop(values));
+        panics.drop_all(&mut values.into());
         panics.resume();
     }
 }
 
 impl<N> Notifier<N> {
-    /// Gives a value, once there is room for it. `false` if nobody will take it: the request is over.
+    /// Gives a value, once there is room for it: first come, first served. `false` if nobody will take it: the request
+    /// is over.
     ///
     /// # Cancel safety
     /// Dropping the future gives nothing; the value is dropped with it.
-    pub async fn notify(&self, value: N) -> bool {
-        let room = Room {
-            notes: &self.notes,
-            key: None,
-        };
-        room.await && self.try_notify(value).is_ok()
-    }
-
-    /// Gives a value if there is room for it.
-    ///
-    /// # Errors
-    /// With the value, if as many wait as may, or if the request is over ([`is_over`](Self::is_over) tells which).
     ///
     /// # Panics
-    /// If the taking task's waker panics: the value has been given then.
+    /// As [`try_notify`](Self::try_notify).
+    pub async fn notify(&self, value: N) -> bool {
+        let give = Give {
+            notes: &self.notes,
+            value: Some(value),
+            key: None,
+        };
+        give.await
+    }
+
+    /// Gives a value if there is room for it, and nobody waits to give one.
+    ///
+    /// # Errors
+    /// With the value, if as many wait as may, if others wait to give theirs, or if the request is over
+    /// ([`is_over`](Self::is_over) tells).
+    ///
+    /// # Panics
+    /// If a waker panics, of the taking task or of one that waits to give: the value has been given then.
     pub fn try_notify(&self, value: N) -> Result<(), N> {
-        if self.notes.over.get() || self.notes.is_full() {
-            return Err(value);
+        match self.notes.may_give(None) {
+            true => self.notes.give(value),
+            false => Err(value),
         }
-        self.notes.values.borrow_mut().push_back(value);
-        if let Some(taker) = self.notes.taker.take() {
-            taker.wake();
-        }
-        Ok(())
     }
 
     /// Whether the request is over, so that nobody takes values any more.
@@ -270,23 +293,48 @@ impl<N> Notes<N> {
         })
     }
 
-    fn is_full(&self) -> bool {
-        self.values.borrow().len() >= self.bound
+    fn len(&self) -> usize {
+        self.values.borrow().len()
+    }
+
+    fn has_room(&self) -> bool {
+        self.len() < self.bound
     }
 
     fn take(&self) -> Option<N> {
-        let value = self.values.borrow_mut().pop_front();
-        if value.is_some() {
-            self.wake_givers();
-        }
-        value
+        let value = self.values.borrow_mut().pop_front()?;
+        // A waker that panics costs nobody the value: the panic hook has reported it.
+        let mut panics = Panics::default();
+        let value = Held::new(value);
+        self.wake_next(&mut panics);
+        panics.discard();
+        Some(value.release())
     }
 
-    /// All who wait, as few do: whoever comes too late waits again.
-    fn wake_givers(&self) {
+    /// Whether it is the turn of this giver; or of who does not wait.
+    fn may_give(&self, key: Option<u64>) -> bool {
+        self.has_room() && self.givers.is_first(key)
+    }
+
+    fn give(&self, value: N) -> Result<(), N> {
+        if self.over.get() {
+            return Err(value);
+        }
+        self.values.borrow_mut().push_back(value);
         let mut panics = Panics::default();
-        self.givers.wake_all(&mut panics);
+        if let Some(taker) = self.taker.take() {
+            panics.guard(|| taker.wake());
+        }
+        self.wake_next(&mut panics);
         panics.resume();
+        Ok(())
+    }
+
+    /// One after the other: who leaves wakes the next.
+    fn wake_next(&self, panics: &mut Panics) {
+        if self.has_room() {
+            self.givers.wake_first(panics);
+        }
     }
 
     fn wait(&self, waker: &Waker) {
@@ -298,36 +346,54 @@ impl<N> Notes<N> {
         self.taker.set(Some(taker));
     }
 
-    fn end(&self) {
+    fn end(&self, panics: &mut Panics) {
         self.over.set(true);
-        drop(self.taker.take());
-        self.wake_givers();
+        let taker = self.taker.take();
+        panics.guard(|| drop(taker));
+        self.givers.wake_all(panics);
     }
 }
 
-/// Waits for room; `false` if the request is over.
-struct Room<'a, N> {
+/// Waits for room and gives the value; `false` if the request is over.
+struct Give<'a, N> {
     notes: &'a Notes<N>,
+    value: Option<N>,
     key: Option<u64>,
 }
 
-impl<N> Future for Room<'_, N> {
+impl<N> Future for Give<'_, N> {
     type Output = bool;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
         let this = &mut *self;
-        if !this.notes.over.get() && this.notes.is_full() {
+        let waits = |key| !this.notes.over.get() && !this.notes.may_give(key);
+        if waits(this.key) {
             this.notes.givers.register(&mut this.key, cx.waker());
-            asked::answer(|| "room for another value of a request".into());
-            return Poll::Pending;
+            // Looked at once more: a waker's clone is foreign code, and may have taken a value.
+            if waits(this.key) {
+                asked::answer(|| "room for another value of a request".into());
+                return Poll::Pending;
+            }
         }
-        Poll::Ready(!this.notes.over.get())
+        let value = this.value.take().expect("a value is given once");
+        this.notes.givers.remove(&mut this.key);
+        Poll::Ready(this.notes.give(value).is_ok())
     }
 }
 
-impl<N> Drop for Room<'_, N> {
+/// Nothing points into a value that waits.
+impl<N> Unpin for Give<'_, N> {}
+
+impl<N> Drop for Give<'_, N> {
     fn drop(&mut self) {
-        self.notes.givers.remove(self.key);
+        let mut panics = Panics::default();
+        if self.key.is_some() {
+            panics.guard(|| self.notes.givers.remove(&mut self.key));
+            self.notes.wake_next(&mut panics);
+        }
+        let value = self.value.take();
+        panics.guard(|| drop(value));
+        panics.resume();
     }
 }
 
@@ -335,7 +401,7 @@ impl<N, E> fmt::Debug for RequestStream<N, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestStream")
             .field("request", &self.request)
-            .field("waiting", &self.notes.values.borrow().len())
+            .field("waiting", &self.notes.len())
             .finish()
     }
 }
@@ -344,7 +410,7 @@ impl<N> fmt::Debug for Notifier<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notifier")
             .field("over", &self.is_over())
-            .field("waiting", &self.notes.values.borrow().len())
+            .field("waiting", &self.notes.len())
             .finish()
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     borrow::Cow,
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     fmt,
     panic::{Location, resume_unwind},
     pin::Pin,
@@ -36,9 +36,7 @@ use crate::{
 #[track_caller]
 pub fn request<T, E>(name: impl Into<Cow<'static, str>>) -> (Completer<T, E>, Promised<T, E>) {
     let slot = Slot::new();
-    let promise = Promise {
-        slot: Some(Rc::clone(&slot)),
-    };
+    let promise = Promise(Some(Rc::clone(&slot)));
     let request = Request::of(name.into(), Location::caller(), None, promise);
     (Completer { slot }, request)
 }
@@ -89,7 +87,9 @@ impl<T, E> Completer<T, E> {
 
 impl<T, E> Drop for Completer<T, E> {
     fn drop(&mut self) {
-        self.slot.abandon();
+        let mut panics = Panics::default();
+        panics.guard(|| self.slot.abandon());
+        panics.resume();
     }
 }
 
@@ -113,6 +113,8 @@ pub(crate) struct Slot<T, E> {
     outcome: RefCell<Option<Outcome<T, E>>>,
     waker: RefCell<Option<Waker>>,
     node: OnceCell<Rc<Node>>,
+    /// The request is over: a token that is asked for from now on is cancelled already.
+    closed: Cell<bool>,
 }
 
 impl<T, E> Slot<T, E> {
@@ -122,13 +124,14 @@ impl<T, E> Slot<T, E> {
             outcome: RefCell::new(None),
             waker: RefCell::new(None),
             node: OnceCell::new(),
+            closed: Cell::new(false),
         })
     }
 
     fn node(&self) -> Rc<Node> {
         let node = self.node.get_or_init(Rc::default);
         if !self.life.is_in_progress() {
-            node.finish();
+            node.finish(self.closed.get());
         }
         Rc::clone(node)
     }
@@ -143,13 +146,10 @@ impl<T, E> Slot<T, E> {
             return false;
         }
         if let Some(node) = self.node.get() {
-            node.finish();
+            node.finish(false);
         }
         *self.outcome.borrow_mut() = Some(outcome);
-        let waker = self.waker.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.wake();
         true
     }
 
@@ -157,26 +157,33 @@ impl<T, E> Slot<T, E> {
         self.fill(Outcome::Result(Err(RequestError::Abandoned)));
     }
 
+    /// Wakes whoever polled last.
+    fn wake(&self) {
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Ready with the result; a panic goes on here.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, RequestError<E>>> {
+        assert!(
+            self.life.state() != State::Received,
+            "a request was polled after it was ready"
+        );
+        if self.life.is_in_progress() {
+            self.wait(cx.waker());
+        }
+        // Looked at after that: a waker's clone is foreign code, and may have finished the request.
         let outcome = self.outcome.borrow_mut().take();
+        let Some(outcome) = outcome else {
+            return Poll::Pending;
+        };
+        let is_first = self.life.step(State::Received);
+        debug_assert!(is_first, "an outcome is taken once");
         match outcome {
-            Some(outcome) => {
-                let is_first = self.life.step(State::Received);
-                debug_assert!(is_first, "an outcome is taken once");
-                match outcome {
-                    Outcome::Result(result) => Poll::Ready(result),
-                    Outcome::Panicked(panic) => resume_unwind(panic),
-                }
-            }
-            None => {
-                assert!(
-                    self.life.state() != State::Received,
-                    "a request was polled after it was ready"
-                );
-                self.wait(cx.waker());
-                Poll::Pending
-            }
+            Outcome::Result(result) => Poll::Ready(result),
+            Outcome::Panicked(panic) => resume_unwind(panic),
         }
     }
 
@@ -197,12 +204,12 @@ impl<T, E> Slot<T, E> {
         let mut panics = Panics::default();
         panics.guard(|| drop(outcome));
         panics.guard(|| drop(waker));
-        self.close(&mut panics);
         panics.resume();
     }
 
     /// Whoever listens to the token learns that there is nothing left to finish.
     fn close(&self, panics: &mut Panics) {
+        self.closed.set(true);
         if let Some(node) = self.node.get() {
             node.close(panics);
         }
@@ -210,54 +217,55 @@ impl<T, E> Slot<T, E> {
 }
 
 /// The work of a request that is finished from elsewhere.
-pub struct Promise<T, E> {
-    /// `None` once it is over, or has moved into a box.
-    slot: Option<Rc<Slot<T, E>>>,
-}
+pub struct Promise<T, E>(
+    /// `None` once the request is over, or the promise has moved into a box.
+    Option<Rc<Slot<T, E>>>,
+);
 
 impl<T, E> Work<T, E> for Promise<T, E> {
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, RequestError<E>>> {
-        let slot = self.slot.as_ref();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, RequestError<E>>> {
+        let slot = self.0.as_ref();
         let slot = slot.expect("the work of a request in progress has not been dropped");
         let polled = slot.poll(cx);
-        if polled.is_ready() {
-            self.as_mut().end();
-        } else {
+        if polled.is_pending() {
             asked::answer(|| "its completer".into());
         }
         polled
     }
 
-    fn end(mut self: Pin<&mut Self>) {
-        if let Some(slot) = self.slot.take() {
+    fn end(self: Pin<&mut Self>) {
+        if let Some(slot) = &self.0 {
             slot.give_up();
         }
     }
 
+    fn close(mut self: Pin<&mut Self>, panics: &mut Panics) {
+        if let Some(slot) = self.0.take() {
+            slot.close(panics);
+        }
+    }
+
     fn take(&mut self) -> Self {
-        Self {
-            slot: self.slot.take(),
+        Self(self.0.take())
+    }
+
+    fn wake(&self) {
+        if let Some(slot) = &self.0 {
+            slot.wake();
         }
     }
 
     fn node(&self) -> Option<Rc<Node>> {
-        Some(self.slot.as_ref()?.node())
+        Some(self.0.as_ref()?.node())
     }
 
     fn promised(&self) -> Option<State> {
-        Some(self.slot.as_ref()?.life.state())
-    }
-}
-
-impl<T, E> Drop for Promise<T, E> {
-    fn drop(&mut self) {
-        Pin::new(self).end();
+        Some(self.0.as_ref()?.life.state())
     }
 }
 
 impl<T, E> fmt::Debug for Promise<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.slot.as_ref().map(|slot| slot.life.state());
-        f.debug_tuple("Promise").field(&state).finish()
+        f.debug_tuple("Promise").field(&self.promised()).finish()
     }
 }

@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,7 @@ use crate::{
     deadline::Deadline,
     error::state_of,
     head::{Head, Label},
+    held::Held,
     node::Node,
     work::Full,
 };
@@ -146,6 +147,25 @@ impl<T, E, F: Future<Output = Result<T, RequestError<E>>>> Request<T, E, FutureW
         let future = work(CancelToken::of(Rc::clone(&node)));
         Self::of(name.into(), created, Some(node), FutureWork::new(future))
     }
+
+    /// A request whose work awaits other requests, and passes their errors on by `?`: it says itself how it ended, so
+    /// there is no error in an error. Nobody listens to its token, as with [`RequestExt::request`].
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use tevent_request::{Request, RequestError, RequestExt};
+    ///
+    /// let outer = Request::full("outer", async {
+    ///     let inner = async { Err::<u32, _>("disk full") }.request("inner");
+    ///     Ok(inner.await? + 1)
+    /// });
+    /// assert_eq!(block_on(outer), Err(RequestError::User("disk full")));
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn full(name: impl Into<Cow<'static, str>>, work: F) -> Self {
+        Self::of(name.into(), Location::caller(), None, FutureWork::new(work))
+    }
 }
 
 impl<T, E, W: Work<T, E>> Request<T, E, W> {
@@ -205,7 +225,7 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
     /// then, and the awaiter does not know yet. Of several cleanups the last one that was set goes first.
     /// C: `tevent_req_set_cleanup_fn`.
     ///
-    /// A panic of a cleanup keeps no other from running, and goes on in the awaiter.
+    /// A panic of a cleanup keeps no other from running, and goes on in the awaiter, in place of the result.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -219,6 +239,27 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
     pub fn on_cleanup(mut self, cleanup: impl FnMut(State) + 'static) -> Self {
         self.head.add_cleanup(Box::new(cleanup));
         self
+    }
+
+    /// Calls `end` once, with the state in which the request ends: [`State::Received`] if it is dropped, or its work
+    /// panics. The rest is as with [`on_cleanup`](Self::on_cleanup).
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use tevent_request::RequestExt;
+    ///
+    /// let request = async { Ok::<_, String>(()) }
+    ///     .request("read")
+    ///     .on_end(|state| println!("{state:?}")); // Done
+    /// assert_eq!(block_on(request), Ok(()));
+    /// ```
+    pub fn on_end(self, end: impl FnOnce(State) + 'static) -> Self {
+        let mut once = Some(end);
+        self.on_cleanup(move |state| {
+            if let Some(end) = once.take() {
+                end(state);
+            }
+        })
     }
 
     /// Asks the work to end early, and does nothing else: the request ends when the work says so, and its result tells
@@ -253,9 +294,8 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
         }
     }
 
-    /// Where it stands. While somebody holds it unfinished, that is [`State::InProgress`]. A promise that has been
-    /// finished, but not yet awaited to its end, says how; of other requests the states in between are seen by cleanups
-    /// alone.
+    /// Where it stands: [`State::InProgress`] until its result is taken, then [`State::Received`]. The state it ended
+    /// in is seen by cleanups, between the two; of a promise also here, from when it is finished until it is awaited.
     #[must_use]
     pub fn state(&self) -> State {
         match self.head.life.state() {
@@ -300,21 +340,117 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
         Some(node)
     }
 
+    /// The work has ended, and has been dropped. What is foreign to the request, as the wakers of those who listen to
+    /// its token, costs nobody the result: such a panic ends here, the panic hook has reported it.
+    fn end(self: Pin<&mut Self>, state: State, panics: &mut Panics) {
+        let this = self.project();
+        let mut others = Panics::default();
+        this.head.end_and_tell(state, panics, &mut others);
+        if let Some(node) = &this.head.node {
+            node.close(&mut others);
+        }
+        this.work.close(&mut others);
+        others.discard();
+    }
+
     /// Ends the request before its work has: the work goes first.
     #[cold]
-    fn cut(self: Pin<&mut Self>, state: State) -> Panics {
+    fn cut(mut self: Pin<&mut Self>, state: State) -> Panics {
         let mut panics = Panics::default();
-        let this = self.project();
+        let this = self.as_mut().project();
         let _working_for_it = this.head.mark.enter();
         panics.guard(|| this.work.end());
-        this.head.end_and_tell(state, &mut panics);
+        self.end(state, &mut panics);
         panics
+    }
+
+    /// The same, when the awaiter is to learn why.
+    #[cold]
+    pub(crate) fn end_early(mut self: Pin<&mut Self>, error: RequestError<E>) -> RequestError<E> {
+        self.as_mut().cut(error.state()).resume();
+        self.head.mark.notify(&self.head.label);
+        error
     }
 
     #[cold]
     fn panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) -> ! {
         self.cut(State::Received).discard(); // the work's panic goes on
         resume_unwind(panic)
+    }
+
+    /// The work has given its result.
+    #[inline]
+    fn finish(
+        self: Pin<&mut Self>,
+        result: Result<T, RequestError<E>>,
+    ) -> Result<T, RequestError<E>> {
+        if !self.head.is_alone() {
+            return self.finish_and_tell(result);
+        }
+        let (this, mut others) = (self.project(), Panics::default());
+        this.head.pass_through(state_of(&result), &mut others);
+        this.work.close(&mut others);
+        others.discard();
+        result
+    }
+
+    fn finish_and_tell(
+        mut self: Pin<&mut Self>,
+        result: Result<T, RequestError<E>>,
+    ) -> Result<T, RequestError<E>> {
+        let state = state_of(&result);
+        let result = Held::new(result);
+        let mut panics = Panics::default();
+        self.as_mut().end(state, &mut panics);
+        panics.resume();
+        self.head.mark.notify(&self.head.label);
+        result.release()
+    }
+
+    /// Goes on, but for the work: with a promise, which others work for, and with the deadline.
+    pub(crate) fn poll_beside_work(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, RequestError<E>>> {
+        match self.is_promise() {
+            true => self.poll(cx),
+            false => self.poll_deadline(cx),
+        }
+    }
+
+    #[inline]
+    fn poll_deadline(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, RequestError<E>>> {
+        let this = self.as_mut().project();
+        let Some(deadline) = &mut this.head.deadline else {
+            return Poll::Pending;
+        };
+        let error = ready!(deadline.poll(cx));
+        Poll::Ready(Err(self.end_early(error)))
+    }
+
+    /// The loop has ended that keeps the deadline, and there is no result.
+    #[inline]
+    fn is_orphan(&self) -> bool {
+        let deadline = self.head.deadline.as_ref();
+        deadline.is_some_and(Deadline::is_orphan) && self.state() == State::InProgress
+    }
+
+    pub(crate) fn is_promise(&self) -> bool {
+        self.work.promised().is_some()
+    }
+
+    /// Whether it has been asked to end early.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.head.node.as_ref().is_some_and(|node| node.is_asked())
+    }
+
+    /// Somebody else than the work listens until this is dropped: to be heard before the work begins.
+    pub(crate) fn listen(&mut self) -> CancelToken {
+        let node = self.head.node.get_or_insert_with(Rc::default);
+        CancelToken::of(Rc::clone(node))
     }
 
     /// The same request with its work in a box, for one allocation: whatever the work is, the type is `Request<T, E>`.
@@ -348,20 +484,26 @@ impl<T, E, W: Work<T, E> + Unpin> Request<T, E, W> {
     /// effect, if the request is over.
     ///
     /// # Panics
-    /// If it had no deadline yet and no context runs on this thread.
+    /// If it had no deadline yet and no context runs on this thread. With the panic of the awaiting task's waker, which
+    /// is woken unless the deadline only moves away; the deadline is set then.
     #[track_caller]
     pub fn set_endtime(&mut self, deadline: Instant) -> bool {
         if self.state() != State::InProgress {
             return false;
         }
+        let known = self.deadline();
         let head = &mut self.head;
         match &mut head.deadline {
-            Some(known) => known.reset(deadline),
+            Some(kept) => kept.reset(deadline),
             None => {
                 let handle = Handle::current();
                 let sleep = handle.sleep_until(deadline);
                 head.deadline = Some(Deadline::new(handle, sleep));
             }
+        }
+        // A timer that waits goes on waiting; any other is armed by a poll.
+        if known.is_none_or(|known| deadline < known) {
+            self.work.wake();
         }
         true
     }
@@ -383,23 +525,20 @@ impl<T, E, W: Work<T, E>> Future for Request<T, E, W> {
             this.head.life.is_in_progress(),
             "a request was polled after it was ready"
         );
-        match catch_unwind(AssertUnwindSafe(|| this.work.poll(cx))) {
-            Ok(Poll::Ready(result)) => {
-                this.head.end(state_of(&result));
-                this.head.mark.notify(&this.head.label);
-                return Poll::Ready(result);
-            }
+        if self.is_orphan() {
+            return Poll::Ready(Err(self.end_early(RequestError::Abandoned)));
+        }
+        let mut this = self.as_mut().project();
+        match catch_unwind(AssertUnwindSafe(|| this.work.as_mut().poll(cx))) {
+            Ok(Poll::Ready(result)) => return Poll::Ready(self.finish(result)),
             Ok(Poll::Pending) => {}
             Err(panic) => self.panicked(panic),
         }
-        if let Some(deadline) = &mut this.head.deadline
-            && let Poll::Ready(error) = deadline.poll(cx)
-        {
-            self.as_mut().cut(error.state()).resume();
-            self.head.mark.notify(&self.head.label);
-            return Poll::Ready(Err(error));
+        if let Poll::Ready(result) = self.as_mut().poll_deadline(cx) {
+            return Poll::Ready(result);
         }
-        asked::answer(|| this.head.label.to_string());
+        self.as_mut().project().work.keep(cx.waker());
+        asked::answer(|| self.head.label.to_string());
         Poll::Pending
     }
 }

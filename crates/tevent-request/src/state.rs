@@ -32,10 +32,11 @@ pub enum State {
     /// The deadline was reached first. The work has been dropped: it stands in no queue any more and holds no turn.
     /// Also the state of a request whose work passed the timeout of another one on. C: `TEVENT_REQ_TIMED_OUT`.
     TimedOut,
-    /// The work was asked to end early, and did. C has no such state; its requests end with a user error.
+    /// The work was asked to end early, and did; or it was a child that had not begun. C has no such state; its
+    /// requests end with a user error.
     Cancelled,
-    /// Nobody is left who could finish it: the completer was dropped, or the loop has ended that ran the work or kept
-    /// the deadline. In C such a request stays in progress for ever.
+    /// Nobody is left who could finish it: the completer was dropped, the scope took it no more or has dropped it, or
+    /// the loop has ended that ran the work or kept the deadline. In C such a request stays in progress for ever.
     Abandoned,
     /// The result has been taken, or nobody will take it: the request was dropped, or its work panicked. Nothing comes
     /// after this. C: `TEVENT_REQ_RECEIVED`.

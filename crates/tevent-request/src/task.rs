@@ -1,13 +1,13 @@
 //! A request that the loop drives.
 
 use std::{
-    fmt, mem,
+    fmt,
     panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use tevent_context::{Handle, Outcome, Task, TaskError};
+use tevent_context::{Handle, Outcome, TaskError};
 use tevent_core::asked;
 
 use crate::{Canceller, Request, RequestError, Work, head::Label};
@@ -46,7 +46,7 @@ impl<T: 'static, E: 'static, W: Work<T, E> + 'static> Request<T, E, W> {
         RequestTask {
             label,
             canceller,
-            joint: Joint::Runs(task),
+            outcome: Some(task.outcome()),
         }
     }
 }
@@ -66,14 +66,8 @@ impl<T: 'static, E: 'static, W: Work<T, E> + 'static> Request<T, E, W> {
 pub struct RequestTask<T, E> {
     label: Label,
     canceller: Canceller,
-    joint: Joint<T, E>,
-}
-
-/// A task becomes a future of its outcome when it is first awaited.
-enum Joint<T, E> {
-    Runs(Task<Result<T, RequestError<E>>>),
-    Awaited(Outcome<Result<T, RequestError<E>>>),
-    Over,
+    /// `None` once it has been taken.
+    outcome: Option<Outcome<Result<T, RequestError<E>>>>,
 }
 
 impl<T, E> RequestTask<T, E> {
@@ -87,22 +81,18 @@ impl<T, E> RequestTask<T, E> {
         self.canceller.clone()
     }
 
-    /// Lets the request run on by itself, if it was not awaited before. Its result is dropped where it ends; a panic is
-    /// reported by the panic hook only.
+    /// Lets the request run on by itself. Its result is dropped where it ends; a panic is reported by the panic hook
+    /// only.
     pub fn detach(self) {
-        if let Joint::Runs(task) = self.joint {
-            task.detach();
+        if let Some(outcome) = self.outcome {
+            outcome.detach();
         }
     }
 
-    /// Whether the request has ended, one way or another. Not to be asked while it is awaited: then it is `false`.
+    /// Whether the request has ended, one way or another.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        match &self.joint {
-            Joint::Runs(task) => task.is_finished(),
-            Joint::Awaited(_) => false,
-            Joint::Over => true,
-        }
+        self.outcome.as_ref().is_none_or(Outcome::is_finished)
     }
 
     /// The name of the request.
@@ -116,22 +106,14 @@ impl<T, E> Future for RequestTask<T, E> {
     type Output = Result<T, RequestError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        this.joint = match mem::replace(&mut this.joint, Joint::Over) {
-            Joint::Runs(task) => Joint::Awaited(task.outcome()),
-            other => other,
-        };
-        let Joint::Awaited(outcome) = &mut this.joint else {
+        let Some(outcome) = &mut self.outcome else {
             panic!("a request's task was polled after it was ready");
         };
-        let outcome = match Pin::new(outcome).poll(cx) {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => {
-                asked::answer(|| this.label.to_string());
-                return Poll::Pending;
-            }
+        let Poll::Ready(outcome) = Pin::new(outcome).poll(cx) else {
+            asked::answer(|| self.label.to_string());
+            return Poll::Pending;
         };
-        this.joint = Joint::Over;
+        self.outcome = None;
         Poll::Ready(match outcome {
             Ok(result) => result,
             Err(TaskError::Panicked(panic)) => resume_unwind(panic),

@@ -1,18 +1,25 @@
 //! A sleep as a request.
 
-use std::{convert::Infallible, panic::Location, time::Instant};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
 
-use tevent_context::{Handle, Sleep};
+use tevent_context::Handle;
 
-use crate::{FutureWork, Request, work::Sure};
+use crate::{Request, RequestError, Work};
 
 /// A request that is done once the loop's clock has reached a deadline; one in the past takes one turn.
 /// C: `tevent_wakeup_send`, whose request ends as timed out; this one is done.
 ///
-/// The plain way is [`sleep_until`](tevent_context::sleep_until).
+/// If its context ends first, the result is [`RequestError::Abandoned`]. The plain way is
+/// [`sleep_until`](tevent_context::sleep_until).
 ///
 /// # Panics
-/// If no context runs on this thread. Polling panics if the context has ended, as a sleep does.
+/// If no context runs on this thread.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,12 +36,12 @@ use crate::{FutureWork, Request, work::Sure};
 /// # }
 /// ```
 #[track_caller]
-pub fn wakeup(deadline: Instant) -> Request<(), Infallible, FutureWork<Sleep, Sure>> {
-    let sleep = Handle::current().sleep_until(deadline);
-    Request::of(
-        "wakeup".into(),
-        Location::caller(),
-        None,
-        FutureWork::new(sleep),
-    )
+pub fn wakeup(deadline: Instant) -> Request<(), Infallible, impl Work<(), Infallible>> {
+    let handle = Handle::current();
+    let mut sleep = handle.sleep_until(deadline);
+    let work = poll_fn(move |cx: &mut Context<'_>| match handle.has_ended() {
+        true => Poll::Ready(Err(RequestError::Abandoned)),
+        false => Pin::new(&mut sleep).poll(cx).map(Ok),
+    });
+    Request::full("wakeup", work)
 }

@@ -1,17 +1,17 @@
 //! What a request does until it has a result.
 
 use std::{
-    convert::Infallible,
     fmt,
-    marker::PhantomData,
+    marker::{PhantomData, PhantomPinned},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use pin_project_lite::pin_project;
+use tevent_core::panics::Panics;
 
-use crate::{RequestError, State, node::Node};
+use crate::{RequestError, State, held::Held, node::Node};
 
 /// The inside of a request: a future, the end of a promise, or either in a box. Nobody else can implement it.
 pub trait Work<T, E> {
@@ -23,11 +23,23 @@ pub trait Work<T, E> {
     #[doc(hidden)]
     fn end(self: Pin<&mut Self>);
 
+    /// The request is over, and its cleanups have run: whoever listens to the work's own token learns it.
+    #[doc(hidden)]
+    fn close(self: Pin<&mut Self>, _panics: &mut Panics) {}
+
     /// Takes what does the work out of a request that has not been polled.
     #[doc(hidden)]
     fn take(&mut self) -> Self
     where
         Self: Sized;
+
+    /// Keeps the waker of a poll that was not ready, if the request may be changed between two polls.
+    #[doc(hidden)]
+    fn keep(self: Pin<&mut Self>, _waker: &Waker) {}
+
+    /// Wakes whoever polled last.
+    #[doc(hidden)]
+    fn wake(&self) {}
 
     /// Where a cancel is asked for, if the work brings a place of its own.
     #[doc(hidden)]
@@ -43,35 +55,68 @@ pub trait Work<T, E> {
 }
 
 /// Work in a box, so that requests of all kinds have one type: from [`Request::boxed`](crate::Request::boxed).
-pub struct BoxWork<T, E>(Option<Pin<Box<dyn Work<T, E>>>>);
+pub struct BoxWork<T, E> {
+    /// `None` once the request is over.
+    work: Option<Pin<Box<dyn Work<T, E>>>>,
+    waker: Option<Waker>,
+}
 
 impl<T, E> BoxWork<T, E> {
     pub(crate) fn new(work: impl Work<T, E> + 'static) -> Self {
-        Self(Some(Box::pin(work)))
+        Self {
+            work: Some(Box::pin(work)),
+            waker: None,
+        }
     }
 }
 
 impl<T, E> Work<T, E> for BoxWork<T, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, RequestError<E>>> {
-        let work = self.0.as_mut();
+        let work = self.work.as_mut();
         let work = work.expect("the work of a request in progress has not been dropped");
         work.as_mut().poll(cx)
     }
 
     fn end(mut self: Pin<&mut Self>) {
-        self.0 = None;
+        if let Some(work) = &mut self.work {
+            work.as_mut().end();
+        }
+    }
+
+    fn close(mut self: Pin<&mut Self>, panics: &mut Panics) {
+        let waker = self.waker.take();
+        panics.guard(|| drop(waker));
+        if let Some(mut work) = self.work.take() {
+            work.as_mut().close(panics);
+        }
     }
 
     fn take(&mut self) -> Self {
-        Self(self.0.take())
+        Self {
+            work: self.work.take(),
+            waker: self.waker.take(),
+        }
+    }
+
+    fn keep(mut self: Pin<&mut Self>, waker: &Waker) {
+        let is_known = |known: &Waker| known.will_wake(waker);
+        if !self.waker.as_ref().is_some_and(is_known) {
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
     }
 
     fn node(&self) -> Option<Rc<Node>> {
-        self.0.as_ref()?.node()
+        self.work.as_ref()?.node()
     }
 
     fn promised(&self) -> Option<State> {
-        self.0.as_ref()?.promised()
+        self.work.as_ref()?.promised()
     }
 }
 
@@ -87,6 +132,9 @@ pin_project! {
         #[pin]
         future: Option<F>,
         kind: PhantomData<K>,
+        // Nobody changes such a request between two polls: whoever wants to, boxes it, and the box keeps the waker.
+        #[pin]
+        never_moved: PhantomPinned,
     }
 }
 
@@ -97,10 +145,6 @@ pub enum Plain {}
 /// The future gives `Result<T, RequestError<E>>`: it says itself how it ended.
 #[derive(Debug)]
 pub enum Full {}
-
-/// The future gives nothing, and cannot fail.
-#[derive(Debug)]
-pub enum Sure {}
 
 /// What the output of a future means.
 pub trait Meaning<O, T, E> {
@@ -122,18 +166,13 @@ impl<T, E> Meaning<Result<T, RequestError<E>>, T, E> for Full {
     }
 }
 
-impl Meaning<(), (), Infallible> for Sure {
-    fn result((): ()) -> Result<(), RequestError<Infallible>> {
-        Ok(())
-    }
-}
-
 impl<F, K> FutureWork<F, K> {
     #[inline]
     pub(crate) fn new(future: F) -> Self {
         Self {
             future: Some(future),
             kind: PhantomData,
+            never_moved: PhantomPinned,
         }
     }
 }
@@ -144,9 +183,9 @@ impl<T, E, F: Future, K: Meaning<F::Output, T, E>> Work<T, E> for FutureWork<F, 
         let mut this = self.project();
         let future = this.future.as_mut().as_pin_mut();
         let future = future.expect("the work of a request in progress has not been dropped");
-        let output = ready!(future.poll(cx));
+        let output = Held::new(ready!(future.poll(cx)));
         this.future.set(None);
-        Poll::Ready(K::result(output))
+        Poll::Ready(K::result(output.release()))
     }
 
     #[inline]
@@ -158,6 +197,7 @@ impl<T, E, F: Future, K: Meaning<F::Output, T, E>> Work<T, E> for FutureWork<F, 
         Self {
             future: self.future.take(),
             kind: PhantomData,
+            never_moved: PhantomPinned,
         }
     }
 }

@@ -351,8 +351,7 @@ fn every_public_future_is_dropped_at_each_of_its_await_points() {
         is_empty,
     );
     for name in ["Join", "end", "shutdown"] {
-        let ends = |rig: &Rig| {
-            let deadline = rig.at(1);
+        let ends = |_: &Rig| {
             let (one, two, three) = (in_turn(), nap(), in_turn());
             async move {
                 let scope = RequestScope::new("s").at_most(2);
@@ -362,7 +361,7 @@ fn every_public_future_is_dropped_at_each_of_its_await_points() {
                 match name {
                     "Join" => scope.join().await,
                     "end" => scope.end().await,
-                    _ => drop(scope.shutdown(deadline, ms(1)).await),
+                    _ => drop(scope.shutdown(ms(1), ms(1)).await),
                 }
                 assert!(scope.is_empty());
             }

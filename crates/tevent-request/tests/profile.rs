@@ -127,6 +127,42 @@ fn a_profile_has_a_node_for_each_request_and_each_wait() {
 }
 
 #[test]
+fn a_wait_is_known_by_its_entry_not_by_the_name_of_its_queue() {
+    let rig = Rig::new();
+    let (one, two) = (TeventQueue::new("disk"), TeventQueue::new("disk"));
+    profile_waits(&one);
+    profile_waits(&two);
+    rig.context.block_on(async {
+        let holders = (one.try_entry(), two.try_entry());
+        let lines = (one.clone(), two.clone());
+        let read = async move {
+            let (first, second, third) = (lines.0.entry(), lines.1.entry(), lines.1.entry());
+            sleep(ms(1)).await;
+            drop(third);
+            let turn = second.await;
+            sleep(ms(1)).await;
+            // Whoever takes the turn: the wait is of the request that came for it.
+            let other = spawn(async move { drop(first.await) });
+            other.await;
+            drop(turn);
+            Ok::<_, String>(1)
+        };
+        let mut read = read.request("read");
+        let profile = read.profile();
+        let read = read.spawn();
+        sleep(ms(3)).await;
+        drop(holders.1);
+        sleep(ms(4)).await;
+        drop(holders.0);
+        assert_eq!(read.await, Ok(1));
+        assert_eq!(
+            profile.to_string(),
+            "read: Done, 7ms\n  queue `disk`: Done, 7ms\n  queue `disk`: Done, 3ms\n  queue `disk`: Received, 1ms"
+        );
+    });
+}
+
+#[test]
 fn a_wait_that_was_given_up_ends_as_received() {
     let rig = Rig::new();
     let queue = TeventQueue::new("disk");

@@ -316,6 +316,31 @@ fn r7_a_cancel_reaches_children_parents_first() {
 }
 
 #[test]
+fn r7_kept_who_listens_below_is_heard_above_also_by_who_asks_again() {
+    let (all, middle) = (CancelToken::new(), Cell::new(None));
+    let request: Request<u32, String, _> = Request::new("r", |token| {
+        middle.set(Some(token.child())); // listens below; nobody holds the token itself
+        async { Ok(1) }
+    });
+    let request = request.under(&all);
+    let canceller = request.canceller();
+    assert!(all.cancel());
+    assert!(canceller.cancel() && request.cancel());
+    assert!(middle.take().is_some_and(|below| below.is_cancelled()));
+    // A parent that was asked already tells who comes later.
+    let late: Request<u32, String, _> = Request::new("r", |_| async { Ok(1) });
+    let canceller = late.canceller();
+    let below = Request::<u32, String, _>::new("below", |token| async move {
+        token.cancelled().await;
+        Err(RequestError::Cancelled)
+    });
+    let late = late.under(&all);
+    assert!(!late.cancel() && !canceller.cancel(), "nobody listens");
+    let below = below.under(&all);
+    assert!(below.cancel());
+}
+
+#[test]
 fn r8_kept_dropping_abandons_children_first_and_notifies_nobody() {
     let rig = Rig::new();
     let trace = rig.trace.clone();

@@ -189,7 +189,6 @@ fn a_dropped_child_s_work_is_gone_before_its_turn_passes_on() {
 fn shutdown_takes_no_more_drains_cancels_joins_and_reports() {
     let rig = Rig::new();
     let trace = rig.trace.clone();
-    let deadline = rig.at(10);
     rig.context.block_on(async {
         let scope = Rc::new(RequestScope::new("s"));
         let quick = async {
@@ -207,7 +206,7 @@ fn shutdown_takes_no_more_drains_cancels_joins_and_reports() {
         scope.spawn(silent(&trace, "last"));
         let shutdown = spawn({
             let scope = scope.clone();
-            async move { scope.shutdown(deadline, ms(5)).await }
+            async move { scope.shutdown(ms(10), ms(5)).await }
         });
         yield_now().await;
         yield_now().await;
@@ -237,7 +236,6 @@ fn shutdown_takes_no_more_drains_cancels_joins_and_reports() {
 #[test]
 fn shutdown_is_over_as_soon_as_nobody_is_left() {
     let rig = Rig::new();
-    let deadline = rig.at(1000);
     rig.context.block_on(async {
         let scope = RequestScope::new("s");
         let work = async {
@@ -245,7 +243,7 @@ fn shutdown_is_over_as_soon_as_nobody_is_left() {
             Ok::<_, String>(())
         };
         scope.spawn(work.request("quick"));
-        let report = scope.shutdown(deadline, ms(5)).await;
+        let report = scope.shutdown(ms(1000), ms(5)).await;
         assert_eq!((report.drained, report.left.len()), (1, 0));
         assert_eq!(rig.clock.now(), rig.at(5));
     });

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     fmt,
     rc::Rc,
     time::{Duration, Instant},
@@ -75,28 +76,34 @@ pub(crate) struct Span {
 /// assert_eq!(profile.parts()[0].kind(), ProfileKind::QueueWait);
 /// ```
 pub fn profile_waits(queue: &TeventQueue) {
-    queue.on_trace(note_wait);
+    let waits = Waits::default();
+    queue.on_trace(move |point| {
+        flow::tell_of_queue(point);
+        waits.note(point);
+    });
 }
 
-/// The hook is called while the request is polled or dropped that takes its place, its turn, or leaves.
-fn note_wait(point: &TracePoint<'_>) {
-    flow::tell_of_queue(point);
-    let Some(span) = current().and_then(|mark| mark.span) else {
-        return;
-    };
-    if point.kind == TraceKind::Attach {
-        span.add(ProfileKind::QueueWait, point.queue.to_string().into());
-        return;
-    }
-    let is_it = |part: &&Rc<Span>| {
-        part.kind == ProfileKind::QueueWait && part.stop.get().is_none() && part.name == point.queue
-    };
-    let parts = span.parts.borrow();
-    if let Some(wait) = parts.iter().find(is_it) {
-        wait.end(match point.kind {
-            TraceKind::BeforeTrigger => State::Done,
-            _ => State::Received,
-        });
+/// The waits in one queue that have not ended, by their entries' numbers. It may grow: each is an entry in the queue.
+#[derive(Default)]
+struct Waits(RefCell<BTreeMap<u64, Rc<Span>>>);
+
+impl Waits {
+    /// An entry belongs to the request that takes the place, whoever takes the turn then or drops it.
+    fn note(&self, point: &TracePoint<'_>) {
+        if point.kind == TraceKind::Attach {
+            if let Some(span) = current().and_then(|mark| mark.span) {
+                let wait = span.add(ProfileKind::QueueWait, point.queue.to_string().into());
+                self.0.borrow_mut().insert(point.entry, wait);
+            }
+            return;
+        }
+        let wait = self.0.borrow_mut().remove(&point.entry);
+        if let Some(wait) = wait {
+            wait.end(match point.kind {
+                TraceKind::BeforeTrigger => State::Done,
+                _ => State::Received,
+            });
+        }
     }
 }
 

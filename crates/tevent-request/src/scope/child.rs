@@ -9,12 +9,12 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tevent_core::asked;
-use tevent_queue::{QueueEntry, QueueGuard};
+use tevent_core::{asked, panics::Panics};
+use tevent_queue::{QueueEntry, QueueGuard, TeventQueue};
 
-use super::Leave;
+use super::{Leave, Origin};
 use crate::{
-    Canceller, Request, RequestError, Work,
+    Cancelled, Canceller, Request, RequestError, Work,
     head::Label,
     promise::{Outcome, Slot},
 };
@@ -33,48 +33,85 @@ use crate::{
 pub struct Child<T, E> {
     label: Label,
     canceller: Canceller,
+    origin: Origin,
     slot: Rc<Slot<T, E>>,
 }
 
 pin_project! {
-    /// What the loop drives. Dropped in this order: the work, the turn, then whoever waits learns.
+    /// What the loop drives. Dropped in this order, at its end or before: the work; the turn; then whoever waits for
+    /// the child learns; then the scope.
     pub(super) struct Run<T, E, W: Work<T, E>> {
         #[pin]
-        request: Option<Request<T, E, W>>,
+        request: Request<T, E, W>,
         turn: Turn,
         filler: Filler<T, E>,
-        leave: Option<Leave>,
+        leave: Leave,
     }
 }
 
 /// Whether the child may work.
 enum Turn {
-    Waits(QueueEntry),
-    Has { _turn: Option<QueueGuard> },
-    Over,
+    /// Not yet: it has not begun.
+    Waits(Option<Wait>),
+    Has {
+        _turn: Option<QueueGuard>,
+    },
 }
 
-/// Gives the result; dropped without, there is none.
-struct Filler<T, E>(Rc<Slot<T, E>>);
+/// The wait for a place among the children that work.
+pub(super) struct Wait {
+    place: QueueEntry,
+    /// The work cannot listen yet; `None` if others work for it already.
+    asked: Option<Cancelled>,
+    /// Stays open as long as somebody waits, also if the scope has got another one meanwhile.
+    _line: TeventQueue,
+}
+
+/// Gives the outcome when it is dropped; without one, the child has been abandoned.
+struct Filler<T, E> {
+    slot: Rc<Slot<T, E>>,
+    outcome: Option<Outcome<T, E>>,
+}
+
+impl Wait {
+    pub(super) fn new<T, E, W>(line: &TeventQueue, request: &mut Request<T, E, W>) -> Self
+    where
+        W: Work<T, E>,
+    {
+        let is_promise = request.is_promise();
+        Self {
+            place: line.entry(),
+            asked: (!is_promise).then(|| request.listen().cancelled()),
+            _line: line.clone(),
+        }
+    }
+
+    fn poll_asked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let asked = self.asked.as_mut();
+        asked.map_or(Poll::Pending, |asked| Pin::new(asked).poll(cx))
+    }
+}
 
 pub(super) fn pair<T, E, W: Work<T, E>>(
     request: Request<T, E, W>,
-    place: Option<QueueEntry>,
+    wait: Option<Wait>,
     leave: Leave,
 ) -> (Child<T, E>, Run<T, E, W>) {
     let child = Child {
         label: request.label().clone(),
         canceller: request.canceller(),
+        origin: leave.origin(),
         slot: Slot::new(),
     };
+    let filler = Filler {
+        slot: Rc::clone(&child.slot),
+        outcome: None,
+    };
     let run = Run {
-        request: Some(request),
-        turn: match place {
-            Some(entry) => Turn::Waits(entry),
-            None => Turn::Has { _turn: None },
-        },
-        filler: Filler(Rc::clone(&child.slot)),
-        leave: Some(leave),
+        request,
+        turn: Turn::Waits(wait),
+        filler,
+        leave,
     };
     (child, run)
 }
@@ -86,11 +123,12 @@ impl<T, E> Child<T, E> {
         Self {
             label: request.label().clone(),
             canceller: Canceller::deaf(),
+            origin: Origin::default(),
             slot,
         }
     }
 
-    /// Asks the child to end early; see [`Request::cancel`].
+    /// Asks the child to end early; see [`Request::cancel`]. One that has not begun ends at once.
     pub fn cancel(&self) -> bool {
         self.canceller.cancel()
     }
@@ -114,7 +152,10 @@ impl<T, E> Future for Child<T, E> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.slot.poll(cx);
         if polled.is_pending() {
-            asked::answer(|| self.label.to_string());
+            asked::answer(|| match self.origin.waits_in() {
+                Some(scope) => format!("{}, which waits for its place in {scope}", self.label),
+                None => self.label.to_string(),
+            });
         }
         polled
     }
@@ -128,30 +169,45 @@ impl<T, E> Drop for Child<T, E> {
 
 impl<T, E> fmt::Debug for Child<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Child")
+        let mut shown = f.debug_struct("Child");
+        shown
             .field("name", &self.label.name)
             .field("created", &format_args!("{}", self.label.created))
-            .field("state", &self.slot.life.state())
-            .finish()
+            .field("state", &self.slot.life.state());
+        if let Some(scope) = self.origin.waits_in() {
+            shown.field("waits for its place in", &format_args!("{scope}"));
+        }
+        shown.finish()
     }
 }
 
 impl<T, E, W: Work<T, E>> Run<T, E, W> {
-    fn poll_request(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T, E>> {
-        let this = self.project();
-        if let Turn::Waits(entry) = this.turn {
-            match ready!(Pin::new(entry).poll(cx)) {
-                Ok(turn) => *this.turn = Turn::Has { _turn: Some(turn) },
-                // The scope's line is gone, and so is the scope.
-                Err(_) => return Poll::Ready(Outcome::Result(Err(RequestError::Abandoned))),
+    /// The request, once it may begin. Until then it may end by what is not its work, or because somebody asks.
+    fn poll_request(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, RequestError<E>>> {
+        let mut this = self.project();
+        if let Turn::Waits(wait) = this.turn {
+            let mut turn = None;
+            if let Some(wait) = wait {
+                if let Poll::Ready(result) = this.request.as_mut().poll_beside_work(cx) {
+                    return Poll::Ready(result);
+                }
+                // Looked at before the turn is taken.
+                let _wakes_us = wait.poll_asked(cx);
             }
+            if !this.request.is_promise() && (this.request.is_asked() || this.leave.is_asked()) {
+                return Poll::Ready(Err(this.request.end_early(RequestError::Cancelled)));
+            }
+            if let Some(wait) = wait {
+                // Nobody closes the line, and it is open as long as somebody waits.
+                turn = ready!(Pin::new(&mut wait.place).poll(cx)).ok();
+            }
+            this.leave.begin();
+            *this.turn = Turn::Has { _turn: turn };
         }
-        let request = this.request.as_pin_mut();
-        let request = request.expect("the task of a child is not polled after its end");
-        match catch_unwind(AssertUnwindSafe(|| request.poll(cx))) {
-            Ok(polled) => polled.map(Outcome::Result),
-            Err(panic) => Poll::Ready(Outcome::Panicked(panic)),
-        }
+        this.request.poll(cx)
     }
 }
 
@@ -159,18 +215,33 @@ impl<T, E, W: Work<T, E>> Future for Run<T, E, W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let outcome = ready!(self.as_mut().poll_request(cx));
-        let mut this = self.project();
-        this.request.set(None);
-        *this.turn = Turn::Over;
-        this.filler.0.fill(outcome);
-        *this.leave = None;
+        // A scope that drops its children lets none of them work on: each is dropped when the one after it is gone.
+        if self.leave.is_doomed() {
+            return Poll::Pending;
+        }
+        let polling = self.leave.poll();
+        let polled = catch_unwind(AssertUnwindSafe(|| self.as_mut().poll_request(cx)));
+        drop(polling);
+        let outcome = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => Outcome::Result(result),
+            Err(panic) => Outcome::Panicked(panic),
+        };
+        let this = self.project();
+        this.leave.end(&outcome);
+        this.filler.outcome = Some(outcome);
         Poll::Ready(())
     }
 }
 
 impl<T, E> Drop for Filler<T, E> {
     fn drop(&mut self) {
-        self.0.abandon();
+        let abandoned = Outcome::Result(Err(RequestError::Abandoned));
+        let outcome = self.outcome.take().unwrap_or(abandoned);
+        let mut panics = Panics::default();
+        panics.guard(|| {
+            self.slot.fill(outcome);
+        });
+        panics.resume();
     }
 }

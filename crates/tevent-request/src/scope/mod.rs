@@ -2,26 +2,27 @@
 
 mod child;
 mod end;
+mod inner;
+mod join;
+mod report;
 
 use std::{
     borrow::Cow,
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-    fmt, mem,
-    pin::Pin,
+    fmt,
     rc::{Rc, Weak},
-    task::{Context, Poll},
 };
 
-use tevent_context::{Handle, Task};
-use tevent_core::{asked, panics::Panics};
+use tevent_context::Handle;
+use tevent_core::panics::Panics;
 use tevent_queue::TeventQueue;
 
+use self::inner::{Inner, Leave, Origin};
 pub use self::{
     child::Child,
-    end::{Left, Report},
+    join::Join,
+    report::{ChildInfo, Report},
 };
-use crate::{CancelToken, Request, Work, head::Label, waiters::Waiters};
+use crate::{CancelToken, Request, Work};
 
 /// The owner of spawned requests: none outlives it unseen. It borrows nothing, so work may own one.
 ///
@@ -66,28 +67,6 @@ pub struct ScopeHandle {
     inner: Weak<Inner>,
 }
 
-struct Inner {
-    name: Cow<'static, str>,
-    handle: Handle,
-    /// Children are below it.
-    token: CancelToken,
-    /// The line in which children wait to begin, if their number is bounded.
-    line: RefCell<Option<TeventQueue>>,
-    accepts: Cell<bool>,
-    next: Cell<u64>,
-    /// By age. It may grow: each is a request that somebody spawned; [`RequestScope::len`] tells how many.
-    children: RefCell<BTreeMap<u64, Record>>,
-    /// Children that have not ended, those included that are being dropped.
-    live: Cell<usize>,
-    joiners: Waiters,
-}
-
-/// A child, as its scope knows it.
-struct Record {
-    task: Task<()>,
-    label: Label,
-}
-
 impl RequestScope {
     /// A scope on the context that runs on this thread. The name is for people.
     ///
@@ -101,22 +80,19 @@ impl RequestScope {
     /// A scope whose children a certain loop drives.
     pub fn on(handle: &Handle, name: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            inner: Rc::new(Inner {
-                name: name.into(),
-                handle: handle.clone(),
-                token: CancelToken::new(),
-                line: RefCell::default(),
-                accepts: Cell::new(true),
-                next: Cell::new(0),
-                children: RefCell::default(),
-                live: Cell::new(0),
-                joiners: Waiters::default(),
-            }),
+            inner: Inner::new(handle, name.into()),
         }
     }
 
     /// Lets so many of the children that are spawned from now on work at a time; the others wait, first come, first
-    /// served. A deadline of a request begins to count when it is set, but ends it only once it has begun.
+    /// served. (Those that were spawned before keep to the bound they had.)
+    ///
+    /// Who waits has not begun, but may end: by its deadline, by its completer, or because somebody asks; then it ends
+    /// as [`Cancelled`](crate::RequestError::Cancelled), its work untouched.
+    ///
+    /// A child that spawns another one here and awaits it keeps its place meanwhile. If all do, all wait for ever: give
+    /// such children a scope of their own, or [`spawn`](Request::spawn) them. `Debug` of a [`Child`], and the report of
+    /// a stuck loop, say of each that it waits for its place.
     ///
     /// # Panics
     /// If it is 0.
@@ -187,27 +163,31 @@ impl RequestScope {
         self.inner.token.cancel()
     }
 
-    /// Waits until no child is left; those that are spawned meanwhile are waited for, too.
+    /// Waits until no child is left; those that are spawned meanwhile are waited for, too. Called by a child, it means
+    /// the others.
     ///
     /// # Cancel safety
     /// Dropping it changes nothing.
     pub fn join(&self) -> Join {
-        Join {
-            inner: Rc::clone(&self.inner),
-            key: None,
-        }
+        Join::new(&self.inner)
     }
 
     /// Children that have not ended.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.inner.live.get()
+        self.inner.len()
     }
 
     /// Whether no child is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Who has not ended, by age: who works, and who waits. The one that is just being dropped is not shown.
+    #[must_use]
+    pub fn children(&self) -> Vec<ChildInfo> {
+        self.inner.known(None)
     }
 }
 
@@ -221,90 +201,25 @@ impl ScopeHandle {
         E: 'static,
         W: Work<T, E> + 'static,
     {
+        // Children keep what they share alive: a scope that is gone is closed.
         let spawned = match self.inner.upgrade() {
             Some(inner) => inner.spawn(request),
             None => Err(request),
         };
         spawned.unwrap_or_else(|request| Child::refused(&request))
     }
-}
 
-impl Inner {
-    #[track_caller]
-    #[expect(
-        clippy::result_large_err,
-        reason = "the request goes back to where it came from"
-    )]
-    fn spawn<T, E, W>(
-        self: &Rc<Self>,
-        request: Request<T, E, W>,
-    ) -> Result<Child<T, E>, Request<T, E, W>>
-    where
-        T: 'static,
-        E: 'static,
-        W: Work<T, E> + 'static,
-    {
-        if !self.accepts.get() || self.handle.has_ended() {
-            return Err(request);
-        }
-        request.adopt_by(&self.token);
-        let label = request.label().clone();
-        let line = self.line.borrow().clone();
-        let place = line.map(|line| line.entry());
-        let id = self.next.replace(self.next.get() + 1);
-        let leave = Leave {
-            scope: Rc::downgrade(self),
-            id,
-        };
-        self.live.set(self.live.get() + 1);
-        let (child, run) = child::pair(request, place, leave);
-        let task = self.handle.spawn(run).named(label.name.clone());
-        // Nothing was polled, so it is there still, unless the loop refused it.
-        if !task.is_finished() {
-            let record = Record { task, label };
-            self.children.borrow_mut().insert(id, record);
-        }
-        Ok(child)
-    }
-
-    /// Out of the scope's hands: whoever has them drops them.
-    fn take_tasks(&self) -> Vec<Record> {
-        let children = mem::take(&mut *self.children.borrow_mut());
-        children.into_values().collect()
-    }
-}
-
-/// Tells the scope that a child has ended, when it is dropped.
-struct Leave {
-    scope: Weak<Inner>,
-    id: u64,
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        let Some(scope) = self.scope.upgrade() else {
-            return;
-        };
-        let record = scope.children.borrow_mut().remove(&self.id);
-        if let Some(record) = record {
-            // It is about to end: nothing is to be cancelled.
-            record.task.detach();
-        }
-        scope.live.set(scope.live.get() - 1);
-        if scope.live.get() == 0 {
-            let mut panics = Panics::default();
-            scope.joiners.wake_all(&mut panics);
-            panics.resume();
-        }
+    fn is_closed(&self) -> bool {
+        let inner = self.inner.upgrade();
+        inner.is_none_or(|inner| inner.is_closed.get())
     }
 }
 
 impl Drop for RequestScope {
     fn drop(&mut self) {
-        self.inner.accepts.set(false);
+        self.inner.is_closed.set(true);
+        self.inner.reap_all(None);
         let mut panics = Panics::default();
-        let records = self.inner.take_tasks();
-        end::let_go(&self.inner, records, &mut panics);
         self.inner.token.node().close(&mut panics);
         panics.resume();
     }
@@ -315,7 +230,7 @@ impl fmt::Debug for RequestScope {
         f.debug_struct("RequestScope")
             .field("name", &self.inner.name)
             .field("len", &self.len())
-            .field("accepts", &self.inner.accepts.get())
+            .field("closed", &self.inner.is_closed.get())
             .finish()
     }
 }
@@ -323,43 +238,7 @@ impl fmt::Debug for RequestScope {
 impl fmt::Debug for ScopeHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopeHandle")
-            .field("gone", &(self.inner.strong_count() == 0))
-            .finish()
-    }
-}
-
-/// The future of [`RequestScope::join`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Join {
-    inner: Rc<Inner>,
-    key: Option<u64>,
-}
-
-impl Future for Join {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if this.inner.live.get() > 0 {
-            this.inner.joiners.register(&mut this.key, cx.waker());
-            asked::answer(|| format!("the children of scope `{}`", this.inner.name));
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
-}
-
-impl Drop for Join {
-    fn drop(&mut self) {
-        self.inner.joiners.remove(self.key);
-    }
-}
-
-impl fmt::Debug for Join {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Join")
-            .field("scope", &self.inner.name)
-            .field("left", &self.inner.live.get())
+            .field("closed", &self.is_closed())
             .finish()
     }
 }

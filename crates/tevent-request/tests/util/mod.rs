@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use tevent_context::{Context, VirtualClock};
 use tevent_request::State;
 
@@ -38,6 +39,12 @@ impl Rig {
 
     pub fn at(&self, millis: u64) -> Instant {
         self.trace.start + ms(millis)
+    }
+
+    /// Calls a function while the context runs.
+    pub fn inside<R>(&self, call: impl FnOnce() -> R) -> R {
+        self.context
+            .block_on(std::future::ready(()).map(|()| call()))
     }
 
     /// Runs one turn after the other until nothing is ready; time stands still.
