@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tevent_core::asked;
 
-use crate::node::Node;
+use crate::{held::Held, node::Node};
 
 /// How work learns that it is asked to end early. What it does then is its own affair: stop, finish first, or go on.
 /// C: `tevent_req_set_cancel_fn`.
@@ -85,8 +85,8 @@ impl CancelToken {
         }
     }
 
-    /// Does the work unless somebody asks first: `None` then, and the work has been dropped. If both are there at once,
-    /// the work's output wins.
+    /// Does the work unless somebody asks first: `None` then, and the work has been dropped. If somebody has asked
+    /// already, it is not begun; if both come at once later, the work's output wins.
     ///
     /// ```
     /// use futures::executor::block_on;
@@ -100,6 +100,7 @@ impl CancelToken {
     pub fn unless<F: Future>(&self, work: F) -> UnlessCancelled<F> {
         UnlessCancelled {
             work: Some(work),
+            has_begun: false,
             cancelled: self.cancelled(),
         }
     }
@@ -178,6 +179,7 @@ pin_project! {
         // `None` once it is over.
         #[pin]
         work: Option<F>,
+        has_begun: bool,
         cancelled: Cancelled,
     }
 }
@@ -190,15 +192,22 @@ impl<F: Future> Future for UnlessCancelled<F> {
         let Some(work) = this.work.as_mut().as_pin_mut() else {
             panic!("an `UnlessCancelled` was polled after it was ready");
         };
-        let output = match work.poll(cx) {
+        let may_begin = *this.has_begun || !this.cancelled.token.is_cancelled();
+        *this.has_begun = true;
+        let polled = match may_begin {
+            true => work.poll(cx),
+            false => Poll::Pending,
+        };
+        let output = match polled {
             Poll::Ready(output) => Some(output),
             Poll::Pending => match Pin::new(this.cancelled).poll(cx) {
                 Poll::Ready(()) => None,
                 Poll::Pending => return Poll::Pending,
             },
         };
+        let output = Held::new(output);
         this.work.set(None);
-        Poll::Ready(output)
+        Poll::Ready(output.release())
     }
 }
 

@@ -193,7 +193,7 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
     pub fn timeout(mut self, duration: Duration) -> Self {
         let handle = Handle::current();
         let sleep = handle.sleep(duration);
-        self.head.deadline = Some(Deadline::new(handle, sleep));
+        self.end_by(Deadline::new(handle, sleep));
         self
     }
 
@@ -210,8 +210,15 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
     /// as [`RequestError::Abandoned`] when it is polled.
     pub fn endtime_on(mut self, handle: &Handle, deadline: Instant) -> Self {
         let sleep = handle.sleep_until(deadline);
-        self.head.deadline = Some(Deadline::new(handle.clone(), sleep));
+        self.end_by(Deadline::new(handle.clone(), sleep));
         self
+    }
+
+    /// A new timer is armed by a poll: whoever has polled already is asked to do so again.
+    #[inline]
+    fn end_by(&mut self, deadline: Deadline) {
+        self.head.deadline = Some(deadline);
+        self.work.wake();
     }
 
     /// The deadline, if it has one that a clock can tell.
@@ -492,16 +499,14 @@ impl<T, E, W: Work<T, E> + Unpin> Request<T, E, W> {
             return false;
         }
         let known = self.deadline();
-        let head = &mut self.head;
-        match &mut head.deadline {
-            Some(kept) => kept.reset(deadline),
-            None => {
-                let handle = Handle::current();
-                let sleep = handle.sleep_until(deadline);
-                head.deadline = Some(Deadline::new(handle, sleep));
-            }
-        }
-        // A timer that waits goes on waiting; any other is armed by a poll.
+        let Some(kept) = &mut self.head.deadline else {
+            let handle = Handle::current();
+            let sleep = handle.sleep_until(deadline);
+            self.end_by(Deadline::new(handle, sleep));
+            return true;
+        };
+        kept.reset(deadline);
+        // A timer that waits goes on waiting; it may be that one so far away does not.
         if known.is_none_or(|known| deadline < known) {
             self.work.wake();
         }

@@ -113,6 +113,47 @@ fn dropped_in_a_panic<T>(value: T) {
     assert_eq!(said, "first");
 }
 
+/// Polls it once, and drops it: nobody keeps the waker.
+#[track_caller]
+fn leaves_no_waker<F: Future>(future: F) {
+    let woken = Arc::new(Act(|| ()));
+    let waker = Waker::from(woken.clone());
+    let mut future = Box::pin(future);
+    assert!(
+        future
+            .poll_unpin(&mut TaskContext::from_waker(&waker))
+            .is_pending()
+    );
+    assert!(Arc::strong_count(&woken) > 2, "it waits");
+    drop((future, waker));
+    assert_eq!(Arc::strong_count(&woken), 1);
+}
+
+#[test]
+fn b11_a_future_that_is_dropped_leaves_no_waker_behind() {
+    let rig = Rig::new();
+    let token = CancelToken::new();
+    leaves_no_waker(token.cancelled());
+    leaves_no_waker(token.unless(pending::<()>()));
+    let (completer, promised) = request::<u32, String>("r");
+    leaves_no_waker(promised);
+    let (_other, promised) = request::<u32, String>("r");
+    leaves_no_waker(promised.boxed());
+    leaves_no_waker(pending::<Never>().request("r").boxed());
+    let late = pending::<Never>().request("r");
+    leaves_no_waker(late.endtime_on(&rig.context.handle(), rig.at(5)));
+    let scope = RequestScope::on(&rig.context.handle(), "s");
+    leaves_no_waker(scope.spawn(pending::<Never>().request("child")));
+    leaves_no_waker(scope.join());
+    let (_completer, notifier, values) = request_stream::<u32, String>("r", 1);
+    assert_eq!(notifier.try_notify(1), Ok(()));
+    leaves_no_waker(notifier.notify(2));
+    let (_completer, notifier, empty) = request_stream::<u32, String>("r", 1);
+    leaves_no_waker(empty.into_future());
+    assert!(notifier.is_over() && completer.is_over());
+    drop(values);
+}
+
 #[test]
 fn b13_a_completer_dropped_in_a_panic_wakes_a_bad_waker() {
     let (completer, mut request) = request::<u32, String>("r");
@@ -160,6 +201,19 @@ fn b13_a_cleanup_and_the_result_s_destructor_both_panic() {
     let promised = promised.on_cleanup(|state| assert!(state != State::Done, "cleanup"));
     assert!(completer.done(Bomb("result")));
     assert_eq!(panics(|| promised.now_or_never()), "cleanup");
+}
+
+#[test]
+fn b13_work_that_may_be_given_up_and_its_output_both_panic() {
+    let bomb = Bomb("work");
+    let work = poll_fn(move |_| {
+        let _held = &bomb;
+        Poll::Ready(Bomb("output"))
+    });
+    assert_eq!(
+        panics(|| CancelToken::new().unless(work).now_or_never()),
+        "work"
+    );
 }
 
 fn request_of_bomb() -> (

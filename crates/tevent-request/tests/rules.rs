@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tevent_context::{Context, VirtualClock, sleep, spawn, yield_now};
 use tevent_request::{
     CancelToken, Request, RequestError, RequestExt, RequestStream, State, request, request_stream,
@@ -338,6 +338,30 @@ fn r7_kept_who_listens_below_is_heard_above_also_by_who_asks_again() {
     assert!(!late.cancel() && !canceller.cancel(), "nobody listens");
     let below = below.under(&all);
     assert!(below.cancel());
+}
+
+#[test]
+fn r7_work_is_not_begun_for_a_token_that_is_cancelled_already() {
+    let token = CancelToken::new();
+    let begun = Cell::new(0);
+    let work = || async {
+        begun.set(begun.get() + 1);
+        1
+    };
+    assert_eq!(token.unless(work()).now_or_never(), Some(Some(1)));
+    let mut late = Box::pin(token.unless(pending::<u32>()));
+    let (completer, promised) = request::<u32, String>("r");
+    let mut both = Box::pin(token.unless(promised));
+    assert!(poll_once(&mut late).is_pending() && poll_once(&mut both).is_pending());
+    assert!(completer.done(1) && token.cancel());
+    assert_eq!(poll_once(&mut late), Poll::Ready(None));
+    assert_eq!(
+        poll_once(&mut both),
+        Poll::Ready(Some(Ok(1))),
+        "the output wins"
+    );
+    assert_eq!(token.unless(work()).now_or_never(), Some(None));
+    assert_eq!(begun.get(), 1);
 }
 
 #[test]

@@ -207,3 +207,17 @@ impl Owner {
         drop(self.0.take());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_look_no_further_when_the_last_hook_is_gone() {
+        let hooks = (on_flow(|_| ()), on_flow(|_| ()));
+        drop(hooks.0);
+        assert!(is_watched());
+        drop(hooks.1);
+        assert!(!is_watched());
+    }
+}

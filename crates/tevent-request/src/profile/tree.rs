@@ -78,8 +78,8 @@ pub(crate) struct Span {
 pub fn profile_waits(queue: &TeventQueue) {
     let waits = Waits::default();
     queue.on_trace(move |point| {
-        flow::tell_of_queue(point);
         waits.note(point);
+        flow::tell_of_queue(point);
     });
 }
 

@@ -5,7 +5,7 @@ use std::{array, borrow::Cow, fmt, panic::Location, time::Duration};
 use crate::{State, error::state_of, promise::Outcome};
 
 /// What an ordered shutdown came to: from [`RequestScope::shutdown`](crate::RequestScope::shutdown). Each child that
-/// was there when it began is counted once.
+/// was there when it began is counted once, unless somebody else ended the scope meanwhile.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Report {
