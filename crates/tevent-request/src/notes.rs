@@ -200,14 +200,14 @@ impl<N, E> RequestStream<N, E> {
             return;
         }
         self.request = None;
-        let mut panics = Panics::default();
+        let mut others = Panics::default();
+        self.notes.end(&mut others);
+        others.discard();
         match polled {
             Ok(Poll::Ready(Err(error))) => self.error = Some(error),
             Ok(_) => {}
-            Err(panic) => panics.guard(|| resume_unwind(panic)),
+            Err(panic) => resume_unwind(panic),
         }
-        self.notes.end(&mut panics);
-        panics.resume();
     }
 }
 
@@ -223,10 +223,11 @@ impl<N, E> Drop for RequestStream<N, E> {
     fn drop(&mut self) {
         // From now on: a cleanup that gives a value gets it back.
         self.notes.over.set(true);
-        let mut panics = Panics::default();
+        let (mut panics, mut others) = (Panics::default(), Panics::default());
         let request = self.request.take();
         panics.guard(|| drop(request));
-        self.notes.end(&mut panics);
+        self.notes.end(&mut others);
+        others.discard();
         let values = self.notes.values.take();
         panics.drop_all(&mut values.into());
         panics.resume();
@@ -386,11 +387,12 @@ impl<N> Unpin for Give<'_, N> {}
 
 impl<N> Drop for Give<'_, N> {
     fn drop(&mut self) {
-        let mut panics = Panics::default();
+        let (mut panics, mut others) = (Panics::default(), Panics::default());
         if self.key.is_some() {
             panics.guard(|| self.notes.givers.remove(&mut self.key));
-            self.notes.wake_next(&mut panics);
+            self.notes.wake_next(&mut others);
         }
+        others.discard();
         let value = self.value.take();
         panics.guard(|| drop(value));
         panics.resume();

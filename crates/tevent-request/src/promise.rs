@@ -87,9 +87,10 @@ impl<T, E> Completer<T, E> {
 
 impl<T, E> Drop for Completer<T, E> {
     fn drop(&mut self) {
-        let mut panics = Panics::default();
-        panics.guard(|| self.slot.abandon());
-        panics.resume();
+        // The awaiter's waker is no affair of who drops this.
+        let mut others = Panics::default();
+        others.guard(|| self.slot.abandon());
+        others.discard();
     }
 }
 

@@ -304,6 +304,37 @@ fn b15_a_listener_s_waker_costs_nobody_the_result() {
 }
 
 #[test]
+fn b15_what_work_drops_wakes_strangers_and_costs_nobody_the_result() {
+    let rig = Rig::new();
+    let waker = bad_waker();
+    let mut cx = TaskContext::from_waker(&waker);
+    let (completer, mut promised) = request::<u32, String>("promised");
+    assert!(promised.poll_unpin(&mut cx).is_pending());
+    let scope = RequestScope::on(&rig.context.handle(), "s");
+    let mut listens = scope.token().cancelled();
+    assert!(listens.poll_unpin(&mut cx).is_pending());
+    let mut join = scope.join();
+    let child = scope.spawn(pending::<Never>().request("child"));
+    assert!(join.poll_unpin(&mut cx).is_pending());
+    let (_done, notifier, values) = request_stream::<u32, String>("r", 1);
+    assert_eq!(notifier.try_notify(1), Ok(()));
+    let (mut first, mut next) = (Box::pin(notifier.notify(2)), Box::pin(notifier.notify(3)));
+    assert!(first.poll_unpin(&mut cx).is_pending() && next.poll_unpin(&mut cx).is_pending());
+    let work = async move {
+        drop((completer, scope, values));
+        Ok::<u32, String>(1)
+    };
+    assert_eq!(rig.context.block_on(work.request("work")), Ok(1));
+    assert_eq!(rig.context.block_on(child), Err(RequestError::Abandoned));
+    assert!(join.now_or_never().is_some() && listens.now_or_never().is_some());
+    assert_eq!(promised.now_or_never(), Some(Err(RequestError::Abandoned)));
+    assert_eq!(
+        (first.now_or_never(), next.now_or_never()),
+        (Some(false), Some(false))
+    );
+}
+
+#[test]
 fn a_promise_tells_its_listeners_after_its_cleanups() {
     let rig = Rig::new();
     let trace = rig.trace.clone();

@@ -238,10 +238,10 @@ impl<T, E> Drop for Filler<T, E> {
     fn drop(&mut self) {
         let abandoned = Outcome::Result(Err(RequestError::Abandoned));
         let outcome = self.outcome.take().unwrap_or(abandoned);
-        let mut panics = Panics::default();
-        panics.guard(|| {
+        let mut others = Panics::default();
+        others.guard(|| {
             self.slot.fill(outcome);
         });
-        panics.resume();
+        others.discard();
     }
 }

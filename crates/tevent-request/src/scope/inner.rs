@@ -180,9 +180,9 @@ impl Inner {
         }
         // With one left, that may be who waits for the others.
         if self.live.get() <= 1 {
-            let mut panics = Panics::default();
-            self.joiners.wake_all(&mut panics);
-            panics.resume();
+            let mut others = Panics::default();
+            self.joiners.wake_all(&mut others);
+            others.discard();
         }
     }
 }

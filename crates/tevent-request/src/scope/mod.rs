@@ -219,9 +219,10 @@ impl Drop for RequestScope {
     fn drop(&mut self) {
         self.inner.is_closed.set(true);
         self.inner.reap_all(None);
-        let mut panics = Panics::default();
-        self.inner.token.node().close(&mut panics);
-        panics.resume();
+        // Who listens to the token is no affair of who drops this.
+        let mut others = Panics::default();
+        self.inner.token.node().close(&mut others);
+        others.discard();
     }
 }
 
