@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tevent_core::asked;
 
-use crate::{held::Held, node::Node};
+use crate::{foreign::Held, node::Node};
 
 /// How work learns that it is asked to end early. What it does then is its own affair: stop, finish first, or go on.
 /// C: `tevent_req_set_cancel_fn`.

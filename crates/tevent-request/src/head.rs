@@ -86,7 +86,8 @@ impl Head {
     }
 
     /// The request has ended in `state`, and its work has been dropped. In this order: the timer, the state, the
-    /// cleanups. Foreign code may panic everywhere: in `own` is kept what the awaiter gets to see.
+    /// cleanups, the listeners of the token. All of that is foreign code and may panic: the awaiter gets to see what is
+    /// the request's `own`.
     pub(crate) fn end_and_tell(&mut self, state: State, own: &mut Panics, others: &mut Panics) {
         self.mark.end(state);
         self.take_timer_out(others);
@@ -101,6 +102,9 @@ impl Head {
             }
         }
         own.drop_all(&mut cleanups);
+        if let Some(node) = &self.node {
+            node.close(others);
+        }
     }
 }
 

@@ -46,8 +46,8 @@
 mod cancel;
 mod deadline;
 mod error;
+mod foreign;
 mod head;
-mod held;
 mod node;
 mod notes;
 #[cfg(feature = "profile")]

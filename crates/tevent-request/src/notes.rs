@@ -15,7 +15,7 @@ use futures::{Stream, stream::FusedStream};
 use tevent_core::{asked, panics::Panics};
 
 use crate::{
-    CancelToken, Completer, FutureWork, Request, RequestError, held::Held, request,
+    CancelToken, Completer, FutureWork, Request, RequestError, foreign::quietly, request,
     waiters::Waiters, work::Full,
 };
 
@@ -200,9 +200,7 @@ impl<N, E> RequestStream<N, E> {
             return;
         }
         self.request = None;
-        let mut others = Panics::default();
-        self.notes.end(&mut others);
-        others.discard();
+        quietly(|panics| self.notes.end(panics));
         match polled {
             Ok(Poll::Ready(Err(error))) => self.error = Some(error),
             Ok(_) => {}
@@ -223,11 +221,10 @@ impl<N, E> Drop for RequestStream<N, E> {
     fn drop(&mut self) {
         // From now on: a cleanup that gives a value gets it back.
         self.notes.over.set(true);
-        let (mut panics, mut others) = (Panics::default(), Panics::default());
+        let mut panics = Panics::default();
         let request = self.request.take();
         panics.guard(|| drop(request));
-        self.notes.end(&mut others);
-        others.discard();
+        quietly(|panics| self.notes.end(panics));
         let values = self.notes.values.take();
         panics.drop_all(&mut values.into());
         panics.resume();
@@ -304,12 +301,8 @@ impl<N> Notes<N> {
 
     fn take(&self) -> Option<N> {
         let value = self.values.borrow_mut().pop_front()?;
-        // A waker that panics costs nobody the value: the panic hook has reported it.
-        let mut panics = Panics::default();
-        let value = Held::new(value);
-        self.wake_next(&mut panics);
-        panics.discard();
-        Some(value.release())
+        quietly(|panics| self.wake_next(panics));
+        Some(value)
     }
 
     /// Whether it is the turn of this giver; or of who does not wait.
@@ -387,12 +380,11 @@ impl<N> Unpin for Give<'_, N> {}
 
 impl<N> Drop for Give<'_, N> {
     fn drop(&mut self) {
-        let (mut panics, mut others) = (Panics::default(), Panics::default());
+        let mut panics = Panics::default();
         if self.key.is_some() {
             panics.guard(|| self.notes.givers.remove(&mut self.key));
-            self.notes.wake_next(&mut others);
+            quietly(|panics| self.notes.wake_next(panics));
         }
-        others.discard();
         let value = self.value.take();
         panics.guard(|| drop(value));
         panics.resume();

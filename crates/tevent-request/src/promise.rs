@@ -14,7 +14,8 @@ use std::{
 use tevent_core::{asked, panics::Panics};
 
 use crate::{
-    CancelToken, Request, RequestError, State, error::state_of, node::Node, state::Life, work::Work,
+    CancelToken, Request, RequestError, State, error::state_of, foreign::quietly, node::Node,
+    state::Life, work::Work,
 };
 
 /// A request for code that ends by a callback: whoever has the [`Completer`] finishes it.
@@ -87,10 +88,7 @@ impl<T, E> Completer<T, E> {
 
 impl<T, E> Drop for Completer<T, E> {
     fn drop(&mut self) {
-        // The awaiter's waker is no affair of who drops this.
-        let mut others = Panics::default();
-        others.guard(|| self.slot.abandon());
-        others.discard();
+        quietly(|panics| panics.guard(|| self.slot.abandon()));
     }
 }
 

@@ -21,8 +21,8 @@ use crate::{
     BoxWork, CancelToken, Canceller, FutureWork, RequestError, State, Work,
     deadline::Deadline,
     error::state_of,
+    foreign::{Held, quietly},
     head::{Head, Label},
-    held::Held,
     node::Node,
     work::Full,
 };
@@ -347,17 +347,13 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
         Some(node)
     }
 
-    /// The work has ended, and has been dropped. What is foreign to the request, as the wakers of those who listen to
-    /// its token, costs nobody the result: such a panic ends here, the panic hook has reported it.
+    /// The work has ended, and has been dropped. Panics of the request's own are kept in `panics`.
     fn end(self: Pin<&mut Self>, state: State, panics: &mut Panics) {
         let this = self.project();
-        let mut others = Panics::default();
-        this.head.end_and_tell(state, panics, &mut others);
-        if let Some(node) = &this.head.node {
-            node.close(&mut others);
-        }
-        this.work.close(&mut others);
-        others.discard();
+        quietly(|others| {
+            this.head.end_and_tell(state, panics, others);
+            this.work.close(others);
+        });
     }
 
     /// Ends the request before its work has: the work goes first.
@@ -394,10 +390,11 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
         if !self.head.is_alone() {
             return self.finish_and_tell(result);
         }
-        let (this, mut others) = (self.project(), Panics::default());
-        this.head.pass_through(state_of(&result), &mut others);
-        this.work.close(&mut others);
-        others.discard();
+        let this = self.project();
+        quietly(|others| {
+            this.head.pass_through(state_of(&result), others);
+            this.work.close(others);
+        });
         result
     }
 

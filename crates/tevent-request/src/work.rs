@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tevent_core::panics::Panics;
 
-use crate::{RequestError, State, held::Held, node::Node};
+use crate::{RequestError, State, foreign::Held, node::Node};
 
 /// The inside of a request: a future, the end of a promise, or either in a box. Nobody else can implement it.
 pub trait Work<T, E> {

@@ -9,12 +9,13 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tevent_core::{asked, panics::Panics};
+use tevent_core::asked;
 use tevent_queue::{QueueEntry, QueueGuard, TeventQueue};
 
 use super::{Leave, Origin};
 use crate::{
     Cancelled, Canceller, Request, RequestError, Work,
+    foreign::quietly,
     head::Label,
     promise::{Outcome, Slot},
 };
@@ -86,9 +87,11 @@ impl Wait {
         }
     }
 
-    fn poll_asked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let asked = self.asked.as_mut();
-        asked.map_or(Poll::Pending, |asked| Pin::new(asked).poll(cx))
+    /// Wakes the task when somebody asks.
+    fn listen(&mut self, cx: &mut Context<'_>) {
+        if let Some(asked) = &mut self.asked {
+            let _is_looked_at_by_the_caller = Pin::new(asked).poll(cx);
+        }
     }
 }
 
@@ -189,21 +192,20 @@ impl<T, E, W: Work<T, E>> Run<T, E, W> {
     ) -> Poll<Result<T, RequestError<E>>> {
         let mut this = self.project();
         if let Turn::Waits(wait) = this.turn {
-            let mut turn = None;
             if let Some(wait) = wait {
                 if let Poll::Ready(result) = this.request.as_mut().poll_beside_work(cx) {
                     return Poll::Ready(result);
                 }
-                // Looked at before the turn is taken.
-                let _wakes_us = wait.poll_asked(cx);
+                wait.listen(cx);
             }
             if !this.request.is_promise() && (this.request.is_asked() || this.leave.is_asked()) {
                 return Poll::Ready(Err(this.request.end_early(RequestError::Cancelled)));
             }
-            if let Some(wait) = wait {
-                // Nobody closes the line, and it is open as long as somebody waits.
-                turn = ready!(Pin::new(&mut wait.place).poll(cx)).ok();
-            }
+            let turn = match wait {
+                // The line is open as long as somebody waits.
+                Some(wait) => ready!(Pin::new(&mut wait.place).poll(cx)).ok(),
+                None => None,
+            };
             this.leave.begin();
             *this.turn = Turn::Has { _turn: turn };
         }
@@ -238,10 +240,10 @@ impl<T, E> Drop for Filler<T, E> {
     fn drop(&mut self) {
         let abandoned = Outcome::Result(Err(RequestError::Abandoned));
         let outcome = self.outcome.take().unwrap_or(abandoned);
-        let mut others = Panics::default();
-        others.guard(|| {
-            self.slot.fill(outcome);
+        quietly(|panics| {
+            panics.guard(|| {
+                self.slot.fill(outcome);
+            });
         });
-        others.discard();
     }
 }

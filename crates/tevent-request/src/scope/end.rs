@@ -9,9 +9,9 @@ use std::{
 };
 
 use tevent_context::Sleep;
-use tevent_core::panics::Panics;
 
 use super::{Join, Report, RequestScope};
+use crate::foreign::quietly;
 
 impl RequestScope {
     /// Drops all children, the last one first, each at its own turn when the one after it is gone; none of them works
@@ -71,12 +71,11 @@ impl RequestScope {
         async move {
             join_until(&mut join, drained).await;
             if !join.is_over() {
-                // A waker that panics ends no shutdown: the panic hook has reported it.
-                let mut panics = Panics::default();
-                panics.guard(|| {
-                    inner.token.cancel();
+                quietly(|panics| {
+                    panics.guard(|| {
+                        inner.token.cancel();
+                    });
                 });
-                panics.discard();
                 join_until(&mut join, inner.handle.sleep(cancel)).await;
             }
             let mut left = inner.known(caller);

@@ -10,14 +10,15 @@ use std::{
 };
 
 use tevent_context::{Handle, Task};
-use tevent_core::panics::Panics;
 use tevent_queue::TeventQueue;
 
 use super::{
     child::{self, Child, Wait},
     report::{ChildInfo, Ends},
 };
-use crate::{CancelToken, Request, Work, head::Label, promise::Outcome, waiters::Waiters};
+use crate::{
+    CancelToken, Request, Work, foreign::quietly, head::Label, promise::Outcome, waiters::Waiters,
+};
 
 pub(super) struct Inner {
     pub(super) name: Cow<'static, str>,
@@ -180,9 +181,7 @@ impl Inner {
         }
         // With one left, that may be who waits for the others.
         if self.live.get() <= 1 {
-            let mut others = Panics::default();
-            self.joiners.wake_all(&mut others);
-            others.discard();
+            quietly(|panics| self.joiners.wake_all(panics));
         }
     }
 }

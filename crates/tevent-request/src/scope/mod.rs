@@ -13,7 +13,6 @@ use std::{
 };
 
 use tevent_context::Handle;
-use tevent_core::panics::Panics;
 use tevent_queue::TeventQueue;
 
 use self::inner::{Inner, Leave, Origin};
@@ -22,7 +21,7 @@ pub use self::{
     join::Join,
     report::{ChildInfo, Report},
 };
-use crate::{CancelToken, Request, Work};
+use crate::{CancelToken, Request, Work, foreign::quietly};
 
 /// The owner of spawned requests: none outlives it unseen. It borrows nothing, so work may own one.
 ///
@@ -219,10 +218,7 @@ impl Drop for RequestScope {
     fn drop(&mut self) {
         self.inner.is_closed.set(true);
         self.inner.reap_all(None);
-        // Who listens to the token is no affair of who drops this.
-        let mut others = Panics::default();
-        self.inner.token.node().close(&mut others);
-        others.discard();
+        quietly(|panics| self.inner.token.node().close(panics));
     }
 }
 
