@@ -42,7 +42,8 @@ pin_project! {
     /// drive it by [`spawn`](Self::spawn), or by [`RequestScope::spawn`](crate::RequestScope::spawn).
     ///
     /// **At the end**, whatever the end is, in this order: the work is dropped, so that it leaves every queue and gives
-    /// every turn back; the timer is taken out; the state changes; the cleanups run; then the awaiter learns.
+    /// every turn back; the timer is taken out; the state changes; the cleanups run; who listens to its token learns;
+    /// then the awaiter does.
     ///
     /// **Dropping it** abandons it: the work is dropped with all requests inside it, the cleanups see
     /// [`State::Received`], and nobody is notified. C: `talloc_free` of the request.
@@ -52,7 +53,8 @@ pin_project! {
     ///
     /// # Panics
     /// A panic of the work goes on in the awaiter, after the cleanups have run (with [`State::Received`]); so does one
-    /// of a cleanup, after all others have run. Polling after it was ready panics.
+    /// of a cleanup, after all others have run. One of somebody else's waker costs nobody the result. Polling after it
+    /// was ready panics.
     ///
     /// ```
     /// use std::time::Duration;

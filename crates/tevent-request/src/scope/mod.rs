@@ -32,8 +32,8 @@ use crate::{CancelToken, Request, Work, foreign::quietly};
 /// - [`end`](Self::end) drops all, one after the other, the last one first, and waits until they are gone.
 /// - [`shutdown`](Self::shutdown) does it in order, with a deadline.
 /// - **Dropping the scope** drops all in the same order, but does not wait: each goes at a turn of its own, never
-///   inside this drop. So the stack stays flat, however deep scopes are nested. (When the context itself ends, the
-///   order is the context's.)
+///   inside this drop, and none works on meanwhile. So the stack stays flat, however deep scopes are nested. (When the
+///   context itself ends, the order is the context's.)
 ///
 /// ```
 /// use tevent_context::Context;
@@ -109,8 +109,9 @@ impl RequestScope {
     }
 
     /// Gives a request to the scope, and lets the loop drive it. It is polled first when its turn comes, never inside
-    /// this call. A scope that is shutting down, or whose context has ended, drops the request: the child ends as
-    /// [`Abandoned`](crate::RequestError::Abandoned).
+    /// this call, and not at all if somebody has asked the children to end: it ends as
+    /// [`Cancelled`](crate::RequestError::Cancelled) then. A scope that is ending, or whose context has ended, drops
+    /// the request: the child ends as [`Abandoned`](crate::RequestError::Abandoned).
     #[track_caller]
     pub fn spawn<T, E, W>(&self, request: Request<T, E, W>) -> Child<T, E>
     where
