@@ -19,6 +19,7 @@ use crate::events::immediate::Immediates;
 use crate::events::inbox::Inboxes;
 use crate::events::signal::Signals;
 use crate::events::timer::Due;
+use crate::extension::Extensions;
 use crate::handle::Handle;
 use crate::stuck::Patience;
 use crate::trace::Trace;
@@ -35,6 +36,7 @@ pub(crate) struct Loop {
     pub(crate) inboxes: Inboxes,
     pub(crate) signals: Signals,
     pub(crate) fds: Fds,
+    pub(crate) extensions: Extensions,
     pub(crate) trace: Trace,
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) patience: Option<Patience>,
@@ -89,6 +91,7 @@ impl Loop {
             immediates: Immediates::default(),
             signals: Signals::default(),
             fds: Fds::default(),
+            extensions: Extensions::default(),
             trace: Trace::default(),
             watchdog,
             patience,
@@ -279,6 +282,7 @@ impl Loop {
             panics.guard(|| self.signals.end(&handle));
             panics.guard(|| self.inboxes.end(&handle));
             panics.guard(|| self.fds.end(&handle));
+            panics.guard(|| self.extensions.end());
             self.end_timers(&mut panics);
         });
         panics.resume();

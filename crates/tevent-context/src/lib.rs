@@ -27,6 +27,7 @@ mod context;
 mod core_loop;
 mod current;
 mod events;
+mod extension;
 mod handle;
 mod queue_ext;
 mod sleep;

@@ -93,6 +93,12 @@ impl Inbox {
         left.is_some()
     }
 
+    /// Whether it is closed: its handler is not called any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.bell.is_closed()
+    }
+
     /// Whether [`Context::run`](crate::Context::run) goes on while this inbox is open; at first it does.
     pub fn keep_running(&self, keeps: bool) {
         self.0.event.set_counted(self.0.handle.core(), keeps);
@@ -173,7 +179,10 @@ impl State {
 
     /// The handler goes, with what it owns; if it is being called, then after that.
     fn close(&self) {
-        self.bell.close();
+        // In a forked child the lock behind the bell may be held by a thread that is not there.
+        if self.handle.core().check_process().is_ok() {
+            self.bell.close();
+        }
         let handler = self.handler.take();
         // No borrow is held: it is foreign code.
         drop(handler);
@@ -242,7 +251,9 @@ impl Inboxes {
     /// # Panics
     /// With the first panic of a destructor, after all have been dropped.
     pub(crate) fn end(&self, handle: &Handle) {
-        self.posts.close();
+        if handle.core().check_process().is_ok() {
+            self.posts.close();
+        }
         self.batch.take();
         let mut panics = Panics::default();
         while let Some(inbox) = self.pop() {
