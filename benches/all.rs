@@ -4,6 +4,7 @@ mod c_peers;
 mod cli;
 mod cores;
 mod descriptors;
+mod doorbell;
 mod gate;
 mod immediates;
 mod locks;
@@ -34,7 +35,7 @@ use crate::table::Table;
 use crate::verdict::Verdict;
 
 /// The rooms, in the order of the table.
-const ROOMS: [(&str, Rows); 12] = [
+const ROOMS: [(&str, Rows); 13] = [
     ("yield_now", yield_now::rows),
     ("spawn", spawn::rows),
     ("gate", gate::rows),
@@ -47,6 +48,7 @@ const ROOMS: [(&str, Rows); 12] = [
     ("sleep", sleep::rows),
     ("descriptors", descriptors::rows),
     ("request", request::rows),
+    ("doorbell", doorbell::rows),
 ];
 
 /// Pairs of a first look.

@@ -16,7 +16,8 @@ mod c_peers {
     use std::path::Path;
 
     /// Each program, and the packages it is linked to.
-    const PROGRAMS: [(&str, &[&str]); 5] = [
+    const PROGRAMS: [(&str, &[&str]); 6] = [
+        ("event_ivykis", &["ivykis"]),
         ("timers_ivykis", &["ivykis"]),
         ("timers_libuv", &["libuv"]),
         ("timers_tevent", &["tevent", "talloc"]),

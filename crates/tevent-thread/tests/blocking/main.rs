@@ -1,0 +1,7 @@
+//! Blocking work: pools, tasks, ends.
+
+mod ends;
+mod fairness;
+mod hazards;
+mod tasks;
+mod util;
