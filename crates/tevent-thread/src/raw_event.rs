@@ -17,9 +17,9 @@ use tevent_context::{FdEvent, FdFlags, FdHandle, Handle};
 /// Posts coalesce: the handler is called once for all that came since the last call, with their number. It is called
 /// with the descriptors, so after the [`Event`](crate::Event)s of the same turn.
 ///
-/// It is a watched descriptor, as [`FdHandle`] has it: `keep_running`, tags and the loop's handle are there, and emptied
-/// flags end the calls. Dropping it ends it, inside its own handler, too; the descriptor is closed once no poster is
-/// left, so a post that comes later reaches nobody, and no stranger.
+/// It is a watched descriptor, as [`FdHandle`] has it: `keep_running`, tags and the loop's handle are there, and
+/// emptied flags end the calls. Dropping it ends it, inside its own handler, too; the descriptor is closed once no
+/// poster is left, so a post that comes later reaches nobody, and no stranger.
 ///
 /// ```
 /// use tevent_context::{Context, FdFlags};

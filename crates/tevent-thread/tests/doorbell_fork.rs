@@ -1,5 +1,6 @@
-//! Forked children: which doorbells they may ring, and that their drops touch nothing of the parent's. Alone in its
-//! binary, as it forks.
+//! Forked children: which doorbells they may ring, and that their drops touch nothing of the parent's.
+//!
+//! Alone in its binary, as it forks.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -84,6 +84,11 @@ pub mod net {
     pub use tevent_net::*;
 }
 
+/// Roads between threads: doorbells, blocking work.
+pub mod thread {
+    pub use tevent_thread::*;
+}
+
 /// The chapters of the book, so that their programs are compiled and run.
 #[cfg(doctest)]
 mod book {
@@ -98,4 +103,7 @@ mod book {
 
     #[doc = include_str!("../../../docs/book/requests.md")]
     mod requests {}
+
+    #[doc = include_str!("../../../docs/book/doorbells.md")]
+    mod doorbells {}
 }

@@ -8,7 +8,8 @@ use tevent_core::line::Place;
 use super::state::{Follow, Numbers, State};
 use super::sync::{Condvar, Mutex, MutexGuard};
 
-/// What owner and workers share. Jobs and results are foreign values: they come out of the lock before they are dropped.
+/// What owner and workers share. Jobs and results are foreign values: they come out of the lock before they are
+/// dropped.
 pub(crate) struct Crew<J, D> {
     state: Mutex<State<J, D>>,
     /// Where those who rest are called.

@@ -61,8 +61,8 @@ impl<T> BlockingTask<T> {
         submitted.is_some_and(|(desk, ticket)| desk.cancel(*ticket))
     }
 
-    /// Lets the job be done by itself. Its result is dropped on the loop's thread; a panic is reported by the panic hook
-    /// only.
+    /// Lets the job be done by itself. Its result is dropped on the loop's thread; a panic is reported by the panic
+    /// hook only.
     pub fn detach(mut self) {
         self.submitted = None;
     }

@@ -46,11 +46,13 @@ fn each_context_has_one_pool_of_its_own_and_it_ends_with_it() {
     let noted = Arc::default();
     let value = Noted(Arc::clone(&noted));
     let handle = context.handle();
-    let id = || context.block_on(async { spawn_blocking(|| thread::current().id()).await.ok() });
-    assert_eq!(id(), id(), "the idle thread is taken again");
+    let own = || handle.extension(BlockingPool::new).expect("a living loop");
+    assert!(Rc::ptr_eq(&own(), &own()), "it is made once");
+    assert_eq!(own().threads(), 0);
     context.block_on(async {
         spawn_blocking(move || drop(value)).detach();
     });
+    assert_eq!(own().threads(), 1);
     context.run().expect("ends with the last job");
     drop(context);
     let kept = handle.extension::<()>(|_| Ok(()));
@@ -61,7 +63,7 @@ fn each_context_has_one_pool_of_its_own_and_it_ends_with_it() {
 #[test]
 #[should_panic(expected = "no tevent context runs on this thread")]
 fn without_a_running_context_there_is_no_pool() {
-    let _ = spawn_blocking(|| ());
+    drop(spawn_blocking(|| ()));
 }
 
 #[test]
