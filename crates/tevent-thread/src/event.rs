@@ -1,6 +1,6 @@
 //! Events: doorbells without a descriptor, which any thread may ring.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::ops::Deref;
@@ -61,7 +61,7 @@ use crate::served::{Served, serve};
 /// ```
 ///
 /// # As a future
-/// Without a handler, or beside it, an event is awaited: [`notified`](EventHandle::notified) takes one call, also one
+/// Without a handler, or beside it, an event is awaited: [`notified`](Event::notified) takes one call, also one
 /// that was made before. As a [`Stream`] it is one item for each.
 ///
 /// ```
@@ -82,7 +82,7 @@ use crate::served::{Served, serve};
 pub struct Event {
     handle: EventHandle,
     /// Where the stream stands in the line.
-    place: Option<Place>,
+    place: Cell<Option<Place>>,
 }
 
 /// An event as its own handler sees it.
@@ -137,8 +137,28 @@ impl Event {
         })?;
         Ok(Self {
             handle: EventHandle(state),
-            place: None,
+            place: Cell::new(None),
         })
+    }
+
+    /// Waits for a call, and takes it: one that is pending or was made before anybody took it is ready at once. `None`
+    /// once the event is closed or its context has ended.
+    ///
+    /// Several may wait. Each call goes to one of them, in the order in which they began to wait, and calls that nobody
+    /// has taken yet are one, like posts: whoever is told has to do all there is to do. Cancel safe: a call that
+    /// somebody was told of goes to the next if he is dropped before he takes it.
+    pub fn notified(&self) -> Notified<'_> {
+        // Nobody polls the stream at the moment, so it must not stand in the way.
+        self.leave();
+        Notified {
+            event: self,
+            place: None,
+        }
+    }
+
+    fn leave(&self) {
+        let mut place = self.place.take();
+        self.0.permit.leave(&mut place);
     }
 }
 
@@ -153,19 +173,6 @@ impl EventHandle {
     #[must_use]
     pub fn poster(&self) -> EventPoster {
         EventPoster(self.0.inbox.poster())
-    }
-
-    /// Waits for a call, and takes it: one that is pending or was made before anybody took it is ready at once. `None`
-    /// once the event is closed or its context has ended.
-    ///
-    /// Several may wait. Each call goes to one of them, in the order in which they began to wait, and calls that nobody
-    /// has taken yet are one, like posts: whoever is told has to do all there is to do. Cancel safe: a call that
-    /// somebody was told of goes to the next if he is dropped before he takes it.
-    pub fn notified(&self) -> Notified<'_> {
-        Notified {
-            event: self,
-            place: None,
-        }
     }
 
     /// Changes the handler, from the next call on (C: a store to `handler` and `cookie`). An event that had none gets
@@ -273,7 +280,7 @@ impl State {
     }
 }
 
-/// The future of [`EventHandle::notified`].
+/// The future of [`Event::notified`].
 #[must_use = "futures do nothing unless polled"]
 pub struct Notified<'a> {
     event: &'a EventHandle,
@@ -295,13 +302,14 @@ impl Drop for Notified<'_> {
     }
 }
 
-/// One item for each call, as long as the event is open: see [`EventHandle::notified`].
+/// One item for each call, as long as the event is open: see [`Event::notified`]. Between two polls the stream keeps its
+/// place among those who wait, until somebody calls that.
 impl Stream for Event {
     type Item = ();
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let Self { handle, place } = &mut *self;
-        handle.poll_notified(place, cx)
+        handle.poll_notified(place.get_mut(), cx)
     }
 }
 

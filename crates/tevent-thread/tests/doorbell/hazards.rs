@@ -6,7 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use tevent_context::{FdFlags, Handle};
-use tevent_thread::{Event, EventPoster, Posted};
+use tevent_thread::{
+    BlockingPool, BlockingTask, Event, EventPoster, Notified, Posted, RawEvent, RawPoster,
+};
 
 use crate::util::Rig;
 
@@ -170,4 +172,25 @@ fn b22_events_and_posters_of_a_thread_that_ends_are_let_go() {
     });
     let poster = poster.join().expect("its thread-locals went quietly");
     assert_eq!(poster.post(), Posted::Closed);
+}
+
+/// Which things may leave their thread is decided when a program is compiled: here, when this test is.
+#[test]
+fn b18_only_posters_leave_the_thread() {
+    trait Stays<Reason> {
+        fn stays() {}
+    }
+    impl<T: ?Sized> Stays<()> for T {}
+    struct Sendable;
+    impl<T: ?Sized + Send> Stays<Sendable> for T {}
+    fn leaves<T: Clone + Send + Sync + 'static>() {}
+
+    // Ambiguous, and so an error, for what is `Send`.
+    <Event as Stays<_>>::stays();
+    <Notified<'static> as Stays<_>>::stays();
+    <RawEvent as Stays<_>>::stays();
+    <BlockingPool as Stays<_>>::stays();
+    <BlockingTask<()> as Stays<_>>::stays();
+    leaves::<EventPoster>();
+    leaves::<RawPoster>();
 }
