@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn forked(child: impl FnOnce() -> bool) -> bool {
     assert!(process >= 0, "no process left");
     if process == 0 {
         // SAFETY: an alarm of its own, whose signal ends it.
-        unsafe { libc::alarm(20) };
+        unsafe { libc::alarm(10) };
         let code = i32::from(!child());
         // SAFETY: ends the child at once, without running what belongs to its parent.
         unsafe { libc::_exit(code) };
@@ -93,37 +93,51 @@ fn b81_a_child_that_drops_its_copies_leaves_its_parent_s_doorbells_alone() {
     assert_eq!((rang.get(), called.get()), (1, 1));
 }
 
+/// A post takes a lock for a moment: here one thread makes so many posts that a fork falls into such a moment.
 #[test]
 fn b81_a_child_ends_also_if_another_thread_was_posting_when_it_was_forked() {
+    const EVENTS: usize = 4000;
     let _alone = alone();
-    let (context, over) = (
-        Context::new().expect("descriptors"),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let events: Vec<Event> = (0..256)
+    let context = Context::new().expect("descriptors for one loop");
+    let events: Vec<Event> = (0..EVENTS)
         .map(|_| Event::new(&context.handle(), |_| ()).expect("a living loop"))
         .collect();
     let posters: Vec<EventPoster> = events.iter().map(|event| event.poster()).collect();
-    let is_over = Arc::clone(&over);
+    let (round, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (go, begins) = (Arc::clone(&round), Arc::clone(&begun));
     let posting = thread::spawn(move || {
-        while !is_over.load(Ordering::Relaxed) {
-            posters.iter().for_each(|poster| {
+        for round in 1..=ROUNDS {
+            await_round(&go, round);
+            begins.store(round, Ordering::Relaxed);
+            for poster in &posters {
                 let _ = poster.post();
-            });
+            }
         }
     });
     let mut kept = Some((events, context));
-    for _ in 0..300 {
-        if let Some((_, context)) = &kept {
-            turn(context);
-        }
+    for number in 1..=ROUNDS {
+        round.store(number, Ordering::Relaxed);
+        await_round(&begun, number);
         assert!(forked(|| {
             drop(kept.take());
             true
         }));
+        let (_, context) = kept.as_ref().expect("the parent keeps its own");
+        let mut called = 0;
+        while called < EVENTS {
+            called += turn(context).messages;
+        }
     }
-    over.store(true, Ordering::Relaxed);
     posting.join().expect("no panic");
+}
+
+const ROUNDS: usize = 100;
+
+fn await_round(round: &AtomicUsize, number: usize) {
+    while round.load(Ordering::Relaxed) < number {
+        std::hint::spin_loop();
+        thread::yield_now();
+    }
 }
 
 #[test]

@@ -126,8 +126,13 @@ impl BlockingPoolBuilder {
     }
 
     /// The name of its threads; `tevent-blocking` at first.
+    ///
+    /// # Panics
+    /// If it contains a zero byte: the system's names end there.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.choices.name = name.into();
+        let name = name.into();
+        assert!(!name.contains('\0'), "a thread's name has no zero byte");
+        self.choices.name = name;
         self
     }
 

@@ -51,7 +51,8 @@ fn b64_at_the_deadline_a_shutdown_says_what_is_left() {
 fn a_shutdown_refuses_jobs_from_the_call_on_and_wakes_idle_threads() {
     within(|| {
         let context = context();
-        let pool = pool(&context, 4);
+        let patient = BlockingPool::builder().keep_alive(Duration::MAX);
+        let pool = patient.build(&context.handle()).expect("a living loop");
         let held: Vec<Held> = (0..4).map(|_| Held::begun(&pool)).collect();
         let tasks: Vec<_> = held.into_iter().map(Held::let_go).collect();
         context.block_on(async {
@@ -59,7 +60,7 @@ fn a_shutdown_refuses_jobs_from_the_call_on_and_wakes_idle_threads() {
                 task.await.expect("it is done");
             }
         });
-        // All idle, for ten seconds if nobody called them.
+        // All idle, for ever if nobody called them.
         let deadline = context.handle().now() + Duration::from_secs(3600);
         let left = context.block_on(pool.shutdown(deadline));
         assert_eq!((left.cancelled, left.abandoned), (0, 0));

@@ -63,6 +63,12 @@ fn a_pool_without_threads_is_a_mistake() {
     let _ = BlockingPool::builder().max_threads(0);
 }
 
+#[test]
+#[should_panic(expected = "no zero byte")]
+fn a_name_that_the_system_cannot_have_is_a_mistake() {
+    let _ = BlockingPool::builder().name("a\0b");
+}
+
 /// The bug of 2012: a saturated pool could be left with jobs while all workers slept.
 #[test]
 fn b64_a_saturated_pool_leaves_nothing_undone() {
