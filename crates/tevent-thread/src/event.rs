@@ -302,8 +302,8 @@ impl Drop for Notified<'_> {
     }
 }
 
-/// One item for each call, as long as the event is open: see [`Event::notified`]. Between two polls the stream keeps its
-/// place among those who wait, until somebody calls that.
+/// One item for each call, as long as the event is open: see [`Event::notified`]. Between two polls the stream keeps
+/// its place among those who wait, until somebody calls that.
 impl Stream for Event {
     type Item = ();
 
