@@ -2,10 +2,10 @@
 //!
 //! Alone in its binary, as it forks.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -93,51 +93,76 @@ fn b81_a_child_that_drops_its_copies_leaves_its_parent_s_doorbells_alone() {
     assert_eq!((rang.get(), called.get()), (1, 1));
 }
 
-/// A post takes a lock for a moment: here one thread makes so many posts that a fork falls into such a moment.
+/// A post takes a lock for a moment. Signals interrupt posts at any point; their handler forks, so that the child finds
+/// the lock as it was.
 #[test]
-fn b81_a_child_ends_also_if_another_thread_was_posting_when_it_was_forked() {
-    const EVENTS: usize = 4000;
+fn b81_a_child_ends_also_if_a_post_was_under_way_when_it_was_forked() {
     let _alone = alone();
     let context = Context::new().expect("descriptors for one loop");
-    let events: Vec<Event> = (0..EVENTS)
+    let events: Vec<Event> = (0..256)
         .map(|_| Event::new(&context.handle(), |_| ()).expect("a living loop"))
         .collect();
     let posters: Vec<EventPoster> = events.iter().map(|event| event.poster()).collect();
-    let (round, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (go, begins) = (Arc::clone(&round), Arc::clone(&begun));
-    let posting = thread::spawn(move || {
-        for round in 1..=ROUNDS {
-            await_round(&go, round);
-            begins.store(round, Ordering::Relaxed);
-            for poster in &posters {
-                let _ = poster.post();
-            }
+    KEPT.set(Some((events, context)));
+    // What a thread makes for its first fork is made before it forks inside a signal handler.
+    assert!(forked(|| true));
+    let interrupting = interrupt_this_thread();
+    while SIGNALS.load(Ordering::Relaxed) < WANTED_SIGNALS {
+        POSTING.store(true, Ordering::Relaxed);
+        for poster in &posters {
+            let _ = poster.post();
         }
-    });
-    let mut kept = Some((events, context));
-    for number in 1..=ROUNDS {
-        round.store(number, Ordering::Relaxed);
-        await_round(&begun, number);
-        assert!(forked(|| {
-            drop(kept.take());
-            true
-        }));
-        let (_, context) = kept.as_ref().expect("the parent keeps its own");
-        let mut called = 0;
-        while called < EVENTS {
-            called += turn(context).messages;
-        }
+        POSTING.store(false, Ordering::Relaxed);
+        KEPT.with_borrow(|kept| kept.iter().for_each(|(_, context)| drop(turn(context))));
     }
-    posting.join().expect("no panic");
+    interrupting.join().expect("no panic");
+    drop(KEPT.take());
+    assert_eq!(HANGING.load(Ordering::Relaxed), 0);
 }
 
-const ROUNDS: usize = 100;
+thread_local! {
+    static KEPT: RefCell<Option<(Vec<Event>, Context)>> = const { RefCell::new(None) };
+}
+const WANTED_SIGNALS: usize = 200;
+static POSTING: AtomicBool = AtomicBool::new(false);
+static SIGNALS: AtomicUsize = AtomicUsize::new(0);
+static HANGING: AtomicUsize = AtomicUsize::new(0);
 
-fn await_round(round: &AtomicUsize, number: usize) {
-    while round.load(Ordering::Relaxed) < number {
-        std::hint::spin_loop();
-        thread::yield_now();
+extern "C" fn fork_if_posting(_: libc::c_int) {
+    // SAFETY: `errno` is this thread's own; a handler leaves it as it was.
+    let errno = unsafe { *libc::__errno_location() };
+    if POSTING.load(Ordering::Relaxed) && HANGING.load(Ordering::Relaxed) == 0 {
+        let ends = forked(|| {
+            drop(KEPT.take());
+            true
+        });
+        HANGING.fetch_add(usize::from(!ends), Ordering::Relaxed);
     }
+    SIGNALS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// Starts a thread that sends this one a signal whenever the last one is dealt with.
+fn interrupt_this_thread() -> thread::JoinHandle<()> {
+    // SAFETY: what is interrupted are posts, which neither allocate nor borrow: the handler may do both.
+    let poster = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = fork_if_posting as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = libc::SA_RESTART;
+        let installed = libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+        assert_eq!(installed, 0);
+        libc::pthread_self()
+    };
+    thread::spawn(move || {
+        for number in 0..WANTED_SIGNALS {
+            while SIGNALS.load(Ordering::Relaxed) < number {
+                thread::yield_now();
+            }
+            // SAFETY: that thread joins this one.
+            assert_eq!(unsafe { libc::pthread_kill(poster, libc::SIGUSR1) }, 0);
+        }
+    })
 }
 
 #[test]
