@@ -6,6 +6,7 @@ mod cores;
 mod descriptors;
 mod gate;
 mod immediates;
+mod inject;
 mod locks;
 mod measure;
 mod remote_wake;
@@ -41,6 +42,7 @@ const ROOMS: [(&str, Rows); 12] = [
     ("threads", threads::rows),
     ("two_loops", two_loops::rows),
     ("remote_wake", remote_wake::rows),
+    ("inject", inject::rows),
     ("writer", writer::rows),
     ("immediates", immediates::rows),
     ("timers", timers::rows),

@@ -3,11 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tevent_core::doorbell::Doorbell;
 use tevent_core::panics::Panics;
+use tevent_core::sync::Arc;
 use tevent_core::timers::Timers;
 use tevent_executor::{Executor, Task};
 use tevent_reactor::{Process, Reactor, ReactorHandle, forked};

@@ -45,10 +45,12 @@
 //! - Requests, for what an `async fn` lacks: [`work.request("name")`](RequestExt::request) with a deadline, a cancel
 //!   and cleanups; [`request()`] for code that ends by a callback; a [`RequestScope`] for children; the rest in
 //!   [`request`](mod@request).
+//! - Other threads reach a loop by a [`ThreadProxy`], which takes closures and futures, or a [`Mailbox`] for values of
+//!   one type; the rest in [`thread`].
 //! - Sockets, and a writer that keeps many tasks' records whole and in order on one of them: [`net`].
 //!
 //! This crate only re-exports; the code lives in the crates `tevent-context`, `tevent-executor`, `tevent-queue`,
-//! `tevent-request` and `tevent-net`.
+//! `tevent-request`, `tevent-thread` and `tevent-net`.
 #![forbid(unsafe_code)]
 #![cfg_attr(doctest, doc = include_str!("../../../README.md"))]
 
@@ -69,6 +71,8 @@ pub use tevent_request::{
     CancelToken, Request, RequestError, RequestExt, RequestScope, RequestTask, request,
 };
 
+pub use tevent_thread::{MailSender, Mailbox, ProxySender, RemoteTask, ThreadProxy};
+
 /// Requests, in full; the most used names are at the top of this crate, too.
 pub mod request {
     pub use tevent_request::*;
@@ -77,6 +81,11 @@ pub mod request {
 /// Everything about queues; the most used names are at the top of this crate, too.
 pub mod queue {
     pub use tevent_queue::*;
+}
+
+/// Roads between threads, in full; the most used names are at the top of this crate, too.
+pub mod thread {
+    pub use tevent_thread::*;
 }
 
 /// TCP as futures, and the queued writer.

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use tevent_core::doorbell::Doorbell;
 use tevent_core::line::{Line, Place};
 use tevent_core::panics::Panics;
 use tevent_core::post::{Bell, Posted, Posts};
+use tevent_core::sync::Arc;
 
 use crate::Handle;
 use crate::core_loop::ended;
