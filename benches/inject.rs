@@ -145,15 +145,10 @@ fn closures(name: &str, producers: u64) -> Row {
         Contestant::new("calloop", move |load| {
             let (sender, channel) = calloop::channel::channel::<Option<Job>>();
             let last = sender.clone();
-            let mut host = calloop::EventLoop::<bool>::try_new().map_err(io::Error::other)?;
-            let run = |event, _: &mut (), is_over: &mut bool| match event {
-                calloop::channel::Event::Msg(Some(job)) => job(),
-                _ => *is_over = true,
-            };
-            let handle = host.handle();
-            handle
-                .insert_source(channel, run)
-                .map_err(io::Error::other)?;
+            let mut host = calloop_of(channel, |job, is_over: &mut bool| match job {
+                Some(job) => job(),
+                None => *is_over = true,
+            })?;
             rounds(load)?.run_closures(
                 move |value| {
                     let job: Job = Box::new(move || drop(black_box(value)));
@@ -251,17 +246,10 @@ fn writes() -> Row {
     )
     .beside([Contestant::new("calloop", |load| {
         let (sender, channel) = calloop::channel::channel::<u64>();
-        let mut host = calloop::EventLoop::<u64>::try_new().map_err(io::Error::other)?;
-        let count = |event, _: &mut (), left: &mut u64| {
-            if let calloop::channel::Event::Msg(value) = event {
-                black_box(value);
-                *left -= 1;
-            }
-        };
-        let handle = host.handle();
-        handle
-            .insert_source(channel, count)
-            .map_err(io::Error::other)?;
+        let mut host = calloop_of(channel, |value, left: &mut u64| {
+            black_box(value);
+            *left -= 1;
+        })?;
         let rounds = Rounds::new(load.ops(VALUES / 8), 1)?;
         rounds.run(
             move |value| sender.send(value).is_ok(),
@@ -279,6 +267,23 @@ fn writes() -> Row {
         "System calls that write, made by the producer while it sends as fast as it can (/proc/thread-self/io). calloop \
          has an eighth of the work.",
     )
+}
+
+/// A loop of calloop with a channel.
+fn calloop_of<T: 'static, D>(
+    channel: calloop::channel::Channel<T>,
+    act: impl Fn(T, &mut D) + 'static,
+) -> io::Result<calloop::EventLoop<'static, D>> {
+    let host = calloop::EventLoop::try_new().map_err(io::Error::other)?;
+    let inserted = host.handle().insert_source(channel, move |event, _, data| {
+        if let calloop::channel::Event::Msg(message) = event {
+            act(message, data);
+        }
+    });
+    match inserted {
+        Ok(_) => Ok(host),
+        Err(error) => Err(io::Error::other(error.to_string())),
+    }
 }
 
 /// Takes so many messages.
@@ -323,7 +328,7 @@ impl Rounds {
     fn run_closures(
         &self,
         send: impl Fn(u64) -> bool + Clone + Send,
-        end: impl Fn() -> bool + Clone + Send,
+        end: impl Fn() -> bool + Sync,
         mut receive: impl FnMut(),
     ) -> io::Result<f64> {
         let at_work = AtomicU64::new(self.producers);
@@ -380,7 +385,8 @@ fn joined<H: Future<Output = Option<u64>>>(
     let cores = Cores::allowed()?;
     let tasks = load.ops(TASKS) / BATCH * BATCH;
     thread::scope(|scope| {
-        let spawning = scope.spawn(|| {
+        let cores = &cores;
+        let spawning = scope.spawn(move || {
             cores.pin(1)?;
             let batch = || {
                 let handles: Vec<_> = (0..BATCH).map(&spawn).collect();

@@ -1,4 +1,4 @@
-//! One outcome on its way from the loop that works to whoever asked, and one wish on its way back.
+//! Work on its way to a loop, its outcome on the way back to whoever asked, and his wish that it end.
 //!
 //! ```text
 //!   Asked --1--> Finished --2--> Over       1 finish, by the loop      2 taken, by who asked
@@ -7,18 +7,26 @@
 //!     +------4-------+--> Detached          4 he is gone, and lets it go on
 //! ```
 //!
-//! What is dropped on the way is dropped by who finds it: an outcome that nobody wants, by the loop; one that was not
-//! taken, by who asked.
+//! Work that nobody wants is dropped by the loop, and an outcome that nobody wants, too; one that was not taken, by who
+//! asked.
 
 use std::mem;
 use std::sync::PoisonError;
 use std::task::{Poll, Waker};
 
-use tevent_core::sync::Mutex;
+use tevent_core::sync::{AtomicBool, Mutex, Ordering};
 
-pub(crate) struct Reply<O>(Mutex<Slot<O>>);
+/// All of it is one allocation, which whoever asks makes and, as a rule, frees: what one thread makes and another frees
+/// costs several times as much.
+pub(crate) struct Reply<W, O> {
+    slot: Mutex<Slot<W, O>>,
+    /// The loop asks often, and mostly in vain: without the lock.
+    cancelled: AtomicBool,
+}
 
-struct Slot<O> {
+struct Slot<W, O> {
+    /// Until the loop begins.
+    work: Option<W>,
     state: State<O>,
     asker: Option<Waker>,
     worker: Option<Waker>,
@@ -32,13 +40,24 @@ enum State<O> {
     Detached,
 }
 
-impl<O> Reply<O> {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Slot {
-            state: State::Asked,
-            asker: None,
-            worker: None,
-        }))
+impl<W, O> Reply<W, O> {
+    pub(crate) fn new(work: W) -> Self {
+        Self {
+            slot: Mutex::new(Slot {
+                work: Some(work),
+                state: State::Asked,
+                asker: None,
+                worker: None,
+            }),
+            cancelled: AtomicBool::new(false),
+        }
+    }
+
+    /// The work, for the loop that is to do it, once. If nobody wants it any more, it is dropped here.
+    pub(crate) fn begin(&self) -> Option<W> {
+        let (work, is_cancelled) =
+            self.with(|slot| (slot.work.take(), matches!(slot.state, State::Cancelled)));
+        work.filter(|_| !is_cancelled)
     }
 
     /// Arrow 1. Once only.
@@ -56,16 +75,18 @@ impl<O> Reply<O> {
 
     /// Arrow 2, or the waker for whom it will be; `None` if it was taken before.
     pub(crate) fn poll(&self, waker: &Waker) -> Poll<Option<O>> {
+        let polled = self.with(Slot::take);
+        if polled.is_ready() {
+            return polled;
+        }
         // Cloned, and the old one dropped, outside of the lock: it is foreign code.
         let mut waker = Some(waker.clone());
-        self.with(|slot| match mem::replace(&mut slot.state, State::Over) {
-            State::Finished(outcome) => Poll::Ready(Some(outcome)),
-            State::Asked => {
-                slot.state = State::Asked;
+        self.with(|slot| {
+            let polled = slot.take();
+            if polled.is_pending() {
                 mem::swap(&mut slot.asker, &mut waker);
-                Poll::Pending
             }
-            _ => Poll::Ready(None),
+            polled
         })
     }
 
@@ -87,13 +108,17 @@ impl<O> Reply<O> {
                 State::Asked | State::Finished(_) => mem::replace(&mut slot.state, end),
                 _ => end,
             };
+            let is_cancelled = matches!(slot.state, State::Cancelled);
+            self.cancelled.store(is_cancelled, Ordering::Relaxed);
             (state, slot.asker.take(), slot.worker.take())
         })
     }
 
-    /// Whether nobody wants the work any more.
+    /// Whether nobody wants the work any more. It may be a moment late; [`Self::poll_cancelled`] is not.
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.with(|slot| matches!(slot.state, State::Cancelled))
+        // Ordering: none needed. Nothing is concluded from it but that the work may be spared.
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// The same; if not yet, this waker is woken when.
@@ -114,8 +139,22 @@ impl<O> Reply<O> {
     }
 
     #[inline]
-    fn with<R>(&self, act: impl FnOnce(&mut Slot<O>) -> R) -> R {
+    fn with<R>(&self, act: impl FnOnce(&mut Slot<W, O>) -> R) -> R {
         // Nothing of the user's runs under this lock.
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.slot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<W, O> Slot<W, O> {
+    #[inline]
+    fn take(&mut self) -> Poll<Option<O>> {
+        match mem::replace(&mut self.state, State::Over) {
+            State::Finished(outcome) => Poll::Ready(Some(outcome)),
+            State::Asked => {
+                self.state = State::Asked;
+                Poll::Pending
+            }
+            _ => Poll::Ready(None),
+        }
     }
 }

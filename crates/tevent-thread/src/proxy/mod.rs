@@ -1,10 +1,11 @@
 //! Proxies: closures and futures from any thread, for a loop.
 
-mod answer;
+mod errand;
 mod job;
 mod remote;
 mod scheduling;
 mod sender;
+mod work;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -14,7 +15,7 @@ use std::io;
 use tevent_context::Handle;
 
 use crate::mailbox::{Bounded, Mailbox, MailboxStats, Unbounded};
-use job::Jobs;
+use job::Job;
 
 pub use remote::RemoteTask;
 pub use scheduling::Scheduling;
@@ -56,7 +57,7 @@ pub use sender::ProxySender;
 /// ```
 #[must_use = "a proxy is closed when it is dropped"]
 pub struct ThreadProxy<L = Unbounded> {
-    mailbox: Mailbox<Jobs, L>,
+    mailbox: Mailbox<Job, L>,
 }
 
 impl ThreadProxy {
@@ -67,7 +68,7 @@ impl ThreadProxy {
     /// If the context has ended, or is the parent's of this forked process.
     #[track_caller]
     pub fn new(handle: &Handle) -> io::Result<Self> {
-        let mailbox = Mailbox::new(handle, |handle, job: Jobs| job.run(handle))?;
+        let mailbox = Mailbox::new(handle, |handle, job: Job| job.run(handle))?;
         Ok(Self { mailbox })
     }
 }
@@ -83,7 +84,7 @@ impl ThreadProxy<Bounded> {
     /// If `room` is 0.
     #[track_caller]
     pub fn bounded(handle: &Handle, room: usize) -> io::Result<Self> {
-        let mailbox = Mailbox::bounded(handle, room, |handle, job: Jobs| job.run(handle))?;
+        let mailbox = Mailbox::bounded(handle, room, |handle, job: Job| job.run(handle))?;
         Ok(Self { mailbox })
     }
 }

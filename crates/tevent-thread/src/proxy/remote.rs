@@ -8,9 +8,8 @@ use std::task::{Context, Poll};
 use tevent_context::{Handle, TaskError};
 use tevent_core::asked;
 
-use super::answer::Outcome;
+use super::errand::Replies;
 use crate::park;
-use crate::reply::Reply;
 
 /// A task on the loop of a proxy, as a future of its outcome: on any loop, on any executor. Made by
 /// [`ProxySender::spawn`](crate::ProxySender::spawn).
@@ -23,12 +22,13 @@ use crate::reply::Reply;
 /// Cancel safety: awaiting through `&mut task` may be given up and taken up again.
 #[must_use = "a task is cancelled when its handle is dropped: await it, or `detach` it"]
 pub struct RemoteTask<T> {
-    reply: Arc<Reply<Outcome<T>>>,
+    /// Until nothing more is to come of it.
+    reply: Option<Arc<dyn Replies<T>>>,
 }
 
 impl<T> RemoteTask<T> {
-    pub(super) fn new(reply: Arc<Reply<Outcome<T>>>) -> Self {
-        Self { reply }
+    pub(super) fn new(reply: Arc<dyn Replies<T>>) -> Self {
+        Self { reply: Some(reply) }
     }
 
     /// Blocks this thread until the task has ended: for threads without a loop.
@@ -48,14 +48,17 @@ impl<T> RemoteTask<T> {
 
     /// Lets the task run on by itself. Its output is dropped on the loop's thread; a panic is reported by the panic
     /// hook only.
-    pub fn detach(self) {
-        self.reply.detach();
+    pub fn detach(mut self) {
+        if let Some(reply) = self.reply.take() {
+            reply.detach();
+        }
     }
 
     /// Whether the task has ended, one way or another.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.reply.is_finished()
+        let is_finished = |reply: &Arc<dyn Replies<T>>| reply.is_finished();
+        self.reply.as_ref().is_none_or(is_finished)
     }
 }
 
@@ -64,18 +67,27 @@ impl<T> Future for RemoteTask<T> {
 
     /// # Panics
     /// If it is polled after it was ready.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.reply.poll(cx.waker());
-        if polled.is_pending() {
-            asked::answer(|| "a task on another loop".into());
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = self.reply.as_ref();
+        let reply = reply.expect("a task is not polled after it was ready");
+        match reply.poll(cx.waker()) {
+            Poll::Pending => {
+                asked::answer(|| "a task on another loop".into());
+                Poll::Pending
+            }
+            Poll::Ready(outcome) => {
+                self.reply = None;
+                Poll::Ready(outcome.unwrap_or(Err(TaskError::Cancelled)))
+            }
         }
-        polled.map(|outcome| outcome.expect("a task is not polled after it was ready"))
     }
 }
 
 impl<T> Drop for RemoteTask<T> {
     fn drop(&mut self) {
-        self.reply.cancel();
+        if let Some(reply) = &self.reply {
+            reply.cancel();
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::job::{Jobs, unbox};
+use super::job::Job;
 use crate::Closed;
 use crate::mailbox::Sending;
 
@@ -14,12 +14,12 @@ use crate::mailbox::Sending;
 /// scheduled.
 #[must_use = "nothing is scheduled unless this is awaited"]
 pub struct Scheduling<F> {
-    sending: Sending<Jobs>,
+    sending: Sending<Job>,
     closure: PhantomData<fn() -> F>,
 }
 
 impl<F> Scheduling<F> {
-    pub(super) fn new(sending: Sending<Jobs>) -> Self {
+    pub(super) fn new(sending: Sending<Job>) -> Self {
         Self {
             sending,
             closure: PhantomData,
@@ -34,7 +34,7 @@ impl<F: 'static> Future for Scheduling<F> {
     /// If it is polled after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let sent = Pin::new(&mut self.sending).poll(cx);
-        sent.map(|sent| sent.map_err(|Closed(job)| Closed(unbox(job))))
+        sent.map(|sent| sent.map_err(|Closed(job)| Closed(job.unbox())))
     }
 }
 

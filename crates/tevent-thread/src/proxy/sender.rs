@@ -4,8 +4,8 @@ use std::fmt;
 
 use tevent_context::Handle;
 
-use super::answer::{Answer, Work, caught};
-use super::job::{Jobs, unbox};
+use super::errand::Errand;
+use super::job::Job;
 use super::{RemoteTask, Scheduling};
 use crate::mailbox::{Bounded, MailSender, Unbounded};
 use crate::{CallError, Closed, TrySendError};
@@ -15,7 +15,7 @@ use crate::{CallError, Closed, TrySendError};
 ///
 /// Not for a forked child, nor for a signal handler.
 pub struct ProxySender<L = Unbounded> {
-    mail: MailSender<Jobs, L>,
+    mail: MailSender<Job, L>,
 }
 
 impl ProxySender {
@@ -27,8 +27,8 @@ impl ProxySender {
     where
         F: FnOnce(&Handle) + Send + 'static,
     {
-        let sent = self.mail.send(Box::new(closure));
-        sent.map_err(|Closed(job)| Closed(unbox(job)))
+        let sent = self.mail.send(Job::boxed(closure));
+        sent.map_err(|Closed(job)| Closed(job.unbox()))
     }
 
     /// Spawns a future on the loop. If the proxy is closed, it is dropped here, and the task counts as cancelled.
@@ -46,18 +46,9 @@ impl ProxySender {
         M: FnOnce() -> F + Send + 'static,
         F: Future<Output: Send + 'static> + 'static,
     {
-        let (mut answer, reply) = Answer::new();
-        let job = move |handle: &Handle| {
-            if answer.is_cancelled() {
-                return;
-            }
-            match caught(make) {
-                Ok(future) => handle.spawn(Work::new(future, answer)).detach(),
-                Err(error) => answer.finish(Err(error)),
-            }
-        };
-        // Refused, it is dropped, and says so by its answer.
-        drop(self.mail.send(Box::new(job)));
+        let (errand, reply) = Errand::spawn(make);
+        // Refused, it is dropped, and says so.
+        drop(self.mail.send(Job::Errand(errand)));
         RemoteTask::new(reply)
     }
 }
@@ -71,8 +62,8 @@ impl ProxySender<Bounded> {
     where
         F: FnOnce(&Handle) + Send + 'static,
     {
-        let sent = self.mail.try_send(Box::new(closure));
-        sent.map_err(|error| error.map(unbox))
+        let sent = self.mail.try_send(Job::boxed(closure));
+        sent.map_err(|error| error.map(Job::unbox))
     }
 
     /// Runs a closure on the loop, once there is room for it: whoever was polled first comes first. On any executor.
@@ -86,12 +77,12 @@ impl ProxySender<Bounded> {
     where
         F: FnOnce(&Handle) + Send + 'static,
     {
-        Scheduling::new(self.mail.send_async(Box::new(closure)))
+        Scheduling::new(self.mail.send_async(Job::boxed(closure)))
     }
 }
 
 impl<L> ProxySender<L> {
-    pub(super) fn new(mail: MailSender<Jobs, L>) -> Self {
+    pub(super) fn new(mail: MailSender<Job, L>) -> Self {
         Self { mail }
     }
 
@@ -135,13 +126,9 @@ impl<L> ProxySender<L> {
         F: FnOnce(&Handle) -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (answer, reply) = Answer::new();
-        let job = move |handle: &Handle| {
-            if !answer.is_cancelled() {
-                answer.finish_with(|| function(handle));
-            }
-        };
-        let (sending, reply) = (self.mail.sending(Box::new(job)), RemoteTask::new(reply));
+        let (errand, reply) = Errand::call(function);
+        let sending = self.mail.sending(Job::Errand(errand));
+        let reply = RemoteTask::new(reply);
         async move {
             sending.await.map_err(|_closed| CallError::Closed)?;
             Ok(reply.await?)
