@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the loom models: every interleaving of the threads in the core, the executor, the reactor and the queue, up
-# to a bound.
+# Runs the loom models: every interleaving of the threads in the core, the executor, the reactor, the queue and the
+# roads between threads, up to a bound.
 #
 #   scripts/loom.sh [BOUND] [CARGO ARGUMENTS] [-- TEST ARGUMENTS]
 #
@@ -20,7 +20,7 @@ if [[ "${1:-}" =~ ^[0-9]+$ ]]; then
   shift
 fi
 
-choose_packages -p tevent-core -p tevent-executor -p tevent-reactor -p tevent-queue -- "$@"
+choose_packages -p tevent-core -p tevent-executor -p tevent-reactor -p tevent-queue -p tevent-thread -- "$@"
 target_dir loom
 export RUSTFLAGS="--cfg loom ${RUSTFLAGS:-}" LOOM_MAX_PREEMPTIONS=$bound
 cargo test --release "${packages[@]}" --test 'loom*' "$@"

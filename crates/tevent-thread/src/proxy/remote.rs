@@ -37,10 +37,11 @@ impl<T> RemoteTask<T> {
     /// As awaiting it.
     ///
     /// # Panics
-    /// On a thread whose loop is running: that would hold the loop, or wait for itself for ever.
+    /// On a thread whose loop is running, unless the task has ended: that would hold the loop, or wait for itself for
+    /// ever.
     pub fn wait(self) -> Result<T, TaskError> {
         assert!(
-            Handle::try_current().is_err(),
+            self.is_finished() || Handle::try_current().is_err(),
             "`wait` would hold the loop that is running on this thread: await the task instead"
         );
         park::block_on(self)
