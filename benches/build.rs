@@ -16,12 +16,13 @@ mod c_peers {
     use std::path::Path;
 
     /// Each program, and the packages it is linked to.
-    const PROGRAMS: [(&str, &[&str]); 5] = [
+    const PROGRAMS: [(&str, &[&str]); 6] = [
         ("timers_ivykis", &["ivykis"]),
         ("timers_libuv", &["libuv"]),
         ("timers_tevent", &["tevent", "talloc"]),
         ("immediate_ivykis", &["ivykis"]),
         ("immediate_tevent", &["tevent", "talloc"]),
+        ("thread_tevent", &["tevent", "talloc"]),
     ];
 
     pub(crate) fn compile_all() -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,7 @@
 //! Roads between threads: everything by which another thread reaches a loop, and by which a loop reaches other threads.
 //!
-//! A [`ThreadProxy`] takes closures and futures for its loop, a [`Mailbox`] takes values of one type for a handler. Both
-//! belong to the thread of the loop; their senders go anywhere.
+//! A [`ThreadProxy`] takes closures and futures for its loop, a [`Mailbox`] takes values of one type for a handler.
+//! Both belong to the thread of the loop; their senders go anywhere.
 //!
 //! ```
 //! use std::thread;

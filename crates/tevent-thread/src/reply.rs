@@ -1,4 +1,4 @@
-//! Work on its way to a loop, its outcome on the way back to whoever asked, and his wish that it end.
+//! Work on its way to a loop, its outcome on the way back, and the wish that it end.
 //!
 //! ```text
 //!   Asked --1--> Finished --2--> Over       1 finish, by the loop      2 taken, by who asked

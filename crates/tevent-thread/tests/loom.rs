@@ -1,5 +1,6 @@
-//! Every interleaving of a road's channel and of a reply: what is accepted is found, who waits is woken, an outcome is
-//! taken or dropped once.
+//! Every interleaving of a road's channel and of a reply: what is accepted is found, who waits is woken.
+//!
+//! And an outcome is taken or dropped once.
 #![cfg(loom)]
 
 #[allow(dead_code, unreachable_pub)]

@@ -1,5 +1,4 @@
-//! Eight threads send while contexts are made and dropped: nothing is lost, nothing comes twice, each sender's order is
-//! kept, and no value leaks.
+//! Eight threads send while contexts are made and dropped: nothing is lost, nothing twice, each order is kept.
 //!
 //! `TEVENT_STRESS_MESSAGES` says how many messages each thread sends; `scripts/stress.sh` asks for a million.
 #![cfg(not(loom))]

@@ -107,4 +107,7 @@ mod book {
 
     #[doc = include_str!("../../../docs/book/requests.md")]
     mod requests {}
+
+    #[doc = include_str!("../../../docs/book/threads.md")]
+    mod threads {}
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use tevent_core::panics::Panics;
 
-/// What became of the messages of a mailbox or a proxy. Messages that were accepted are handled, dropped or still there.
+/// What became of the messages of a mailbox or a proxy. What was accepted is handled, dropped or still there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct MailboxStats {

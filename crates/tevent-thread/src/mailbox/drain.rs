@@ -93,7 +93,7 @@ impl<T, F: FnMut(&Handle, T)> Drain<T, F> {
     }
 }
 
-/// Nothing is lost in silence: what was accepted and not handled is counted, and dropped here, first come, first dropped.
+/// Nothing is lost in silence: what was accepted and not handled is counted, and dropped here, in order.
 impl<T, F> Drop for Drain<T, F> {
     fn drop(&mut self) {
         let mut panics = Panics::default();

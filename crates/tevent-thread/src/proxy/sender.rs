@@ -86,8 +86,8 @@ impl<L> ProxySender<L> {
         Self { mail }
     }
 
-    /// Calls a function on the loop and gives what it returns: a request from one loop to another, and the reply. If the
-    /// proxy is bounded, it waits for room first.
+    /// Calls a function on the loop and gives what it returns: a request from one loop to another, and the reply. If
+    /// the proxy is bounded, it waits for room first.
     ///
     /// The future does nothing until it is polled. Cancel safety: dropped before the function was called, it is not
     /// called, but dropped on the loop's thread; dropped later, its result is.
