@@ -210,6 +210,8 @@ fn b61_a_full_road_has_256_messages_of_a_turn_and_others_are_served() {
     }
     assert_eq!(messages, [256, 256, 256, 233], "one came in time");
     drop(task);
+    settle(&context);
+    assert_eq!(mailbox.stats().received, 1004, "what came meanwhile");
 }
 
 #[test]

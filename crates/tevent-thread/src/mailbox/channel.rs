@@ -34,7 +34,7 @@ struct State<T> {
     messages: VecDeque<T>,
     /// How many may come. Nobody gives room back to a channel without a bound: it has more than will ever be sent.
     room: usize,
-    /// Those who wait for room: granted, they leave it.
+    /// Those who wait for room, so there is none: granted, they leave the line.
     line: Line<Option<Waker>>,
 }
 
@@ -168,7 +168,7 @@ impl<T> State<T> {
     fn refusal(&self) -> Option<Refusal> {
         if !self.open {
             Some(Refusal::Closed)
-        } else if self.room == 0 || !self.line.is_empty() {
+        } else if self.room == 0 {
             Some(Refusal::Full)
         } else {
             None
