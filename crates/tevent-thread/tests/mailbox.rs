@@ -102,6 +102,39 @@ fn b57_the_close_wakes_who_waits_for_room_and_gives_the_value_back() {
 }
 
 #[test]
+fn b57_room_that_comes_back_after_the_close_does_no_harm() {
+    let context = context();
+    let own: Rc<RefCell<Option<Mailbox<u32, Bounded>>>> = Rc::default();
+    let this = Rc::clone(&own);
+    let mailbox = Mailbox::bounded(&context.handle(), 1, move |_, number: u32| {
+        if number == 1
+            && let Some(mailbox) = this.borrow().as_ref()
+        {
+            mailbox.close();
+        }
+    });
+    let mailbox = mailbox.expect("a living loop");
+    let sender = mailbox.sender();
+    *own.borrow_mut() = Some(mailbox);
+    let [mut granted, mut waits] = [1, 2].map(|number| sender.send_async(number));
+    let (woken, waker) = Woken::new();
+    assert_eq!(sender.try_send(0), Ok(()));
+    for sending in [&mut granted, &mut waits] {
+        assert!(poll(sending, &waker).is_pending());
+    }
+    turn(&context);
+    assert!(woken.take());
+    assert_eq!(poll(&mut granted, &waker), Poll::Ready(Ok(())));
+    let [mut third, mut fourth] = [3, 4].map(|number| sender.send_async(number));
+    assert!(poll(&mut third, &waker).is_pending());
+    turn(&context); // closes, and gives the room of its message back
+    assert!(woken.take());
+    drop(third); // was woken, and is gone before it looks
+    assert_eq!(poll(&mut waits, &waker), Poll::Ready(Err(Closed(2))));
+    assert_eq!(poll(&mut fourth, &waker), Poll::Ready(Err(Closed(4))));
+}
+
+#[test]
 fn a_plain_thread_may_block_until_there_is_room() {
     in_time(|| {
         let context = context();

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tevent_thread::{
     Bounded, Closed, MailSender, Mailbox, MailboxStats, ProxySender, ThreadProxy, TrySendError,
 };
-use util::context;
+use util::{context, within};
 
 const THREADS: usize = 8;
 
@@ -130,6 +130,11 @@ fn generation(roads: &Mutex<Option<Roads>>, turns: usize, at_work: &AtomicUsize)
 
 #[test]
 fn b57_eight_threads_send_while_contexts_are_made_and_dropped() {
+    let limit = Duration::from_secs(120) + Duration::from_millis(messages());
+    within(limit, send_while_contexts_are_made_and_dropped);
+}
+
+fn send_while_contexts_are_made_and_dropped() {
     let alive = Arc::new(AtomicU64::new(0));
     let at_work = AtomicUsize::new(THREADS);
     let roads = Mutex::new(None::<Roads>);

@@ -142,8 +142,8 @@ impl<T> Channel<T> {
     pub(crate) fn close(&self) -> Vec<Waker> {
         self.with(|state| {
             state.open = false;
-            state.room = usize::MAX; // nobody waits any more
-            state.give(0)
+            // Room for all of them: they find that it is closed.
+            state.give(state.line.len())
         })
     }
 

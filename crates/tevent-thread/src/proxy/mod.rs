@@ -75,7 +75,7 @@ impl ThreadProxy {
 
 impl ThreadProxy<Bounded> {
     /// A proxy with room for so many messages: from when one is sent until the turn that has run it goes on to other
-    /// things.
+    /// things. Tasks have no bound of their own: they are spawned by a [call](ProxySender::call).
     ///
     /// # Errors
     /// If the context has ended, or is the parent's of this forked process.

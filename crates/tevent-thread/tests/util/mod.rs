@@ -12,12 +12,17 @@ use tevent_context::{Context, Turn};
 
 /// Runs a test that could hang on a thread of its own, with a limit that is never reached by one that does not.
 pub fn in_time(test: impl FnOnce() + Send + 'static) {
+    within(Duration::from_secs(120), test);
+}
+
+/// The same with another limit.
+pub fn within(limit: Duration, test: impl FnOnce() + Send + 'static) {
     let (done, over) = mpsc::channel::<()>();
     let running = thread::spawn(move || {
         let _done = done; // dropped at the end, whatever it is
         test();
     });
-    let waited = over.recv_timeout(Duration::from_secs(120));
+    let waited = over.recv_timeout(limit);
     assert_eq!(waited, Err(RecvTimeoutError::Disconnected), "it hangs");
     if let Err(panic) = running.join() {
         std::panic::resume_unwind(panic);
