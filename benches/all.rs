@@ -35,7 +35,7 @@ use crate::table::Table;
 use crate::verdict::Verdict;
 
 /// The rooms, in the order of the table.
-const ROOMS: [(&str, Rows); 12] = [
+const ROOMS: [(&str, Rows); 13] = [
     ("yield_now", yield_now::rows),
     ("spawn", spawn::rows),
     ("gate", gate::rows),
