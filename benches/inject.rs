@@ -140,14 +140,19 @@ fn run_in_tevent(rounds: &Rounds) -> io::Result<f64> {
     proxy.keep_running(true);
     let (sender, last) = (proxy.sender(), proxy.sender());
     rounds.run_closures(
-        move |value| sender.schedule(move |_| drop(black_box(value))).is_ok(),
+        move |value| sender.schedule(move |_| use_up(value)).is_ok(),
         move || last.schedule(|handle| handle.stop()).is_ok(),
         || context.run().expect("the poll works"),
     )
 }
 
+/// What every closure does.
+fn use_up(value: u64) {
+    black_box(value);
+}
+
 fn boxed(value: u64) -> Job {
-    Box::new(move || drop(black_box(value)))
+    Box::new(move || use_up(value))
 }
 
 fn run_from_crossbeam(rounds: &Rounds) -> io::Result<f64> {
@@ -190,7 +195,7 @@ fn run_in_tokio(rounds: &Rounds) -> io::Result<f64> {
     let end = Arc::clone(&over);
     rounds.run_closures(
         move |value| {
-            drop(handle.spawn(async move { drop(black_box(value)) }));
+            drop(handle.spawn(async move { use_up(value) }));
             true
         },
         move || {
@@ -217,7 +222,7 @@ fn spawns() -> Row {
                     let task = sender.spawn(async move { black_box(value) });
                     async move { task.await.ok() }
                 },
-                move || drop(last.schedule(|handle| handle.stop())),
+                move || assert!(last.schedule(|handle| handle.stop()).is_ok()),
                 || context.run().expect("the poll works"),
             )
         }),
