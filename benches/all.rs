@@ -7,6 +7,7 @@ mod descriptors;
 mod doorbell;
 mod gate;
 mod immediates;
+mod inject;
 mod locks;
 mod measure;
 mod remote_wake;
@@ -35,20 +36,21 @@ use crate::table::Table;
 use crate::verdict::Verdict;
 
 /// The rooms, in the order of the table.
-const ROOMS: [(&str, Rows); 13] = [
+const ROOMS: [(&str, Rows); 14] = [
     ("yield_now", yield_now::rows),
     ("spawn", spawn::rows),
     ("gate", gate::rows),
     ("threads", threads::rows),
     ("two_loops", two_loops::rows),
     ("remote_wake", remote_wake::rows),
+    ("inject", inject::rows),
+    ("doorbell", doorbell::rows),
     ("writer", writer::rows),
     ("immediates", immediates::rows),
     ("timers", timers::rows),
     ("sleep", sleep::rows),
     ("descriptors", descriptors::rows),
     ("request", request::rows),
-    ("doorbell", doorbell::rows),
 ];
 
 /// Pairs of a first look.

@@ -16,13 +16,14 @@ mod c_peers {
     use std::path::Path;
 
     /// Each program, and the packages it is linked to.
-    const PROGRAMS: [(&str, &[&str]); 6] = [
+    const PROGRAMS: [(&str, &[&str]); 7] = [
         ("event_ivykis", &["ivykis"]),
         ("timers_ivykis", &["ivykis"]),
         ("timers_libuv", &["libuv"]),
         ("timers_tevent", &["tevent", "talloc"]),
         ("immediate_ivykis", &["ivykis"]),
         ("immediate_tevent", &["tevent", "talloc"]),
+        ("thread_tevent", &["tevent", "talloc"]),
     ];
 
     pub(crate) fn compile_all() -> Result<(), Box<dyn Error>> {

@@ -174,7 +174,7 @@ fn wait_for(count: &AtomicU64, target: u64) {
     }
 }
 
-fn writes_of_this_thread() -> io::Result<u64> {
+pub(crate) fn writes_of_this_thread() -> io::Result<u64> {
     let text = fs::read_to_string("/proc/thread-self/io")?;
     let writes = text.lines().find_map(|line| line.strip_prefix("syscw: "));
     writes

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the loom models: every interleaving of the threads in the core, the executor, the reactor, the queue and the
-# pool for blocking work, up to a bound.
+# roads between threads, up to a bound.
 #
 #   scripts/loom.sh [BOUND] [CARGO ARGUMENTS] [-- TEST ARGUMENTS]
 #

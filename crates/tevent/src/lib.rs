@@ -45,10 +45,12 @@
 //! - Requests, for what an `async fn` lacks: [`work.request("name")`](RequestExt::request) with a deadline, a cancel
 //!   and cleanups; [`request()`] for code that ends by a callback; a [`RequestScope`] for children; the rest in
 //!   [`request`](mod@request).
+//! - Other threads reach a loop by a [`ThreadProxy`], which takes closures and futures, or a [`Mailbox`] for values of
+//!   one type; the rest in [`thread`].
 //! - Sockets, and a writer that keeps many tasks' records whole and in order on one of them: [`net`].
 //!
 //! This crate only re-exports; the code lives in the crates `tevent-context`, `tevent-executor`, `tevent-queue`,
-//! `tevent-request` and `tevent-net`.
+//! `tevent-request`, `tevent-thread` and `tevent-net`.
 #![forbid(unsafe_code)]
 #![cfg_attr(doctest, doc = include_str!("../../../README.md"))]
 
@@ -69,6 +71,10 @@ pub use tevent_request::{
     CancelToken, Request, RequestError, RequestExt, RequestScope, RequestTask, request,
 };
 
+pub use tevent_thread::{
+    Event, EventPoster, MailSender, Mailbox, ProxySender, RemoteTask, ThreadProxy, spawn_blocking,
+};
+
 /// Requests, in full; the most used names are at the top of this crate, too.
 pub mod request {
     pub use tevent_request::*;
@@ -79,14 +85,14 @@ pub mod queue {
     pub use tevent_queue::*;
 }
 
+/// Roads between threads, in full; the most used names are at the top of this crate, too.
+pub mod thread {
+    pub use tevent_thread::*;
+}
+
 /// TCP as futures, and the queued writer.
 pub mod net {
     pub use tevent_net::*;
-}
-
-/// Roads between threads: doorbells, blocking work.
-pub mod thread {
-    pub use tevent_thread::*;
 }
 
 /// The chapters of the book, so that their programs are compiled and run.
@@ -103,6 +109,9 @@ mod book {
 
     #[doc = include_str!("../../../docs/book/requests.md")]
     mod requests {}
+
+    #[doc = include_str!("../../../docs/book/threads.md")]
+    mod threads {}
 
     #[doc = include_str!("../../../docs/book/doorbells.md")]
     mod doorbells {}
