@@ -1,24 +1,21 @@
-//! Every interleaving of a road's channel and of a reply: what is accepted is found, who waits is woken.
-//!
-//! And an outcome is taken or dropped once.
+//! Every interleaving of the room on a road and of a reply: who waits is woken, an outcome is taken or dropped once.
 #![cfg(loom)]
 
 #[allow(dead_code, unreachable_pub)]
-#[path = "../src/mailbox/channel.rs"]
-mod channel;
-#[allow(dead_code, unreachable_pub)]
 #[path = "../src/reply.rs"]
 mod reply;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../src/mailbox/room.rs"]
+mod room;
 
-use std::collections::VecDeque;
 use std::sync::Arc as StdArc;
 use std::task::{Poll, Wake, Waker};
 
-use channel::{Channel, Refusal};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 use reply::Reply;
+use room::{Refusal, Room};
 
 /// What a waiting thread sleeps on. A lost wake-up is a deadlock, which loom reports.
 struct Bell(Notify);
@@ -40,135 +37,85 @@ fn wake(wakers: Vec<Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
-fn take<T>(channel: &Channel<T>) -> VecDeque<T> {
-    let mut taken = VecDeque::new();
-    channel.take(&mut taken);
-    taken
-}
-
-/// Sends, and waits for room. `None` if it is closed.
-fn send(channel: &Channel<u32>, message: u32) -> Option<()> {
+/// Waits for room. `None` if it is closed.
+fn take(room: &Room) -> Option<()> {
     let (bell, waker) = Bell::new();
-    let (mut seat, mut message) = (None, Some(message));
+    let mut seat = None;
     loop {
-        match channel.poll_push(&mut seat, &mut message, &waker) {
-            Poll::Ready(sent) => return sent.ok().map(drop),
+        match room.poll_take(&mut seat, &waker) {
+            Poll::Ready(taken) => return taken.ok(),
             Poll::Pending => bell.0.wait(),
         }
     }
 }
 
 #[test]
-fn b57_what_is_accepted_is_found_by_the_end_and_what_comes_later_is_refused() {
-    loom::model(|| {
-        let channel = Arc::new(Channel::new(usize::MAX));
-        let producers: Vec<_> = (0..2)
-            .map(|who| {
-                let channel = channel.clone();
-                thread::spawn(move || {
-                    let sent = [channel.push(who), channel.push(who)].map(|sent| sent.is_ok());
-                    assert!(sent[0] || !sent[1], "closed for ever");
-                    sent.into_iter().filter(|sent| *sent).count()
-                })
-            })
-            .collect();
-        let first = take(&channel).len();
-        wake(channel.close());
-        let rest = take(&channel).len();
-        let accepted: usize = producers
-            .into_iter()
-            .map(|producer| producer.join().unwrap())
-            .sum();
-        assert_eq!(first + rest, accepted);
-        assert_eq!(take(&channel).len(), 0);
-        assert_eq!(channel.push(9), Err((Refusal::Closed, 9)));
-    });
-}
-
-#[test]
-fn e4_of_those_who_push_between_two_looks_exactly_one_is_the_first() {
-    loom::model(|| {
-        let channel = Arc::new(Channel::new(usize::MAX));
-        let other = {
-            let channel = channel.clone();
-            thread::spawn(move || channel.push(1).is_ok_and(|is_first| is_first))
-        };
-        let own = channel.push(0).is_ok_and(|is_first| is_first);
-        let found = take(&channel).len();
-        let others = other.join().unwrap();
-        let left = take(&channel).len();
-        assert_eq!(found + left, 2);
-        let rung = usize::from(own) + usize::from(others);
-        assert_eq!(rung, usize::from(found > 0) + usize::from(left > 0));
-    });
-}
-
-#[test]
 fn b02_who_waits_for_room_is_woken_when_there_is_some() {
     loom::model(|| {
-        let channel = Arc::new(Channel::new(1));
+        let (room, there) = (Arc::new(Room::new(1)), Arc::new(AtomicUsize::new(0)));
         let producers: Vec<_> = (0..2)
-            .map(|who| {
-                let channel = channel.clone();
-                thread::spawn(move || send(&channel, who).expect("open"))
+            .map(|_| {
+                let (room, there) = (room.clone(), there.clone());
+                thread::spawn(move || {
+                    take(&room).expect("open");
+                    there.fetch_add(1, Ordering::Relaxed);
+                })
             })
             .collect();
         let mut found = 0;
         while found < 2 {
-            let taken = take(&channel).len();
-            assert!(taken <= 1, "more than there is room for");
-            found += taken;
-            wake(channel.give(taken));
-            if taken == 0 {
+            let here = there.swap(0, Ordering::Relaxed);
+            assert!(here <= 1, "more than there is room for");
+            found += here;
+            if here == 0 {
                 thread::yield_now();
+            } else {
+                wake(room.give(here));
             }
         }
         producers
             .into_iter()
             .for_each(|producer| producer.join().unwrap());
+        assert_eq!(room.take(), Ok(()));
+        assert_eq!(room.take(), Err(Refusal::Full));
     });
 }
 
 #[test]
 fn b46_room_that_was_granted_to_one_who_leaves_is_the_next_one_s() {
     loom::model(|| {
-        let channel = Arc::new(Channel::new(1));
-        channel.push(0).expect("room for one");
+        let room = Arc::new(Room::new(1));
+        room.take().expect("room for one");
         let (_, waker) = Bell::new();
-        let (mut seat, mut message) = (None, Some(1));
-        assert!(
-            channel
-                .poll_push(&mut seat, &mut message, &waker)
-                .is_pending()
-        );
+        let mut seat = None;
+        assert!(room.poll_take(&mut seat, &waker).is_pending());
         let waiting = {
-            let channel = channel.clone();
-            thread::spawn(move || send(&channel, 2).expect("open"))
+            let room = room.clone();
+            thread::spawn(move || take(&room).expect("open"))
         };
         let leaving = {
-            let (channel, seat) = (channel.clone(), seat.expect("it waits"));
-            thread::spawn(move || wake(channel.leave(seat)))
+            let (room, seat) = (room.clone(), seat.expect("it waits"));
+            thread::spawn(move || wake(room.leave(seat)))
         };
-        let taken = take(&channel).len();
-        wake(channel.give(taken));
+        wake(room.give(1));
         leaving.join().unwrap();
         waiting.join().unwrap();
-        assert_eq!(take(&channel), [2]);
+        assert_eq!(room.take(), Err(Refusal::Full));
     });
 }
 
 #[test]
 fn b57_the_close_wakes_who_waits_for_room() {
     loom::model(|| {
-        let channel = Arc::new(Channel::new(1));
-        channel.push(0).expect("room for one");
+        let room = Arc::new(Room::new(1));
+        room.take().expect("room for one");
         let waiting = {
-            let channel = channel.clone();
-            thread::spawn(move || send(&channel, 1))
+            let room = room.clone();
+            thread::spawn(move || take(&room))
         };
-        wake(channel.close());
+        wake(room.close());
         assert_eq!(waiting.join().unwrap(), None);
-        assert_eq!(take(&channel), [0]);
+        assert_eq!(room.take(), Err(Refusal::Closed));
     });
 }
 

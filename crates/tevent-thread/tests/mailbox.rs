@@ -241,10 +241,10 @@ fn b61_a_full_road_has_256_messages_of_a_turn_and_others_are_served() {
         let words = words.take();
         assert!(words.iter().any(|word| word == "task"), "it starves");
     }
-    assert_eq!(messages, [256, 256, 256, 233], "one came in time");
+    assert_eq!(messages, [256, 256, 256, 236], "four came meanwhile");
     drop(task);
     settle(&context);
-    assert_eq!(mailbox.stats().received, 1004, "what came meanwhile");
+    assert_eq!(mailbox.stats().received, 1004);
 }
 
 #[test]

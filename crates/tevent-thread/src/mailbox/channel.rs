@@ -1,197 +1,197 @@
-//! What the senders and the loop share: messages in order, room for them, and who waits for room.
+//! What carries the messages of a road, and how its end is made exact.
 //!
-//! A sender that finds no room waits for it in a line:
-//!
-//! ```text
-//!   (room) ------------------0---------------------> sent      0 room, and nobody waits: sent at once
-//!   Waiting --1--> Granted --2---------------------> sent      1 room came, and it is the first   2 polled
-//!      |              |
-//!      3              4                                        3 dropped: leaves the line
-//!      +-> gone       +-> gone                                 4 dropped: its room is the next one's
-//! ```
-//!
-//! Who is granted has left the line, and its room is taken already: nobody comes in between. From every state the close
-//! leads to the end: the value stays with the sender.
+//! A channel of crossbeam's carries them. What it does not know is who counts what is discarded when the receiver goes:
+//! so every message travels in a `Parcel`, whose destructor does.
 
-use std::collections::VecDeque;
-use std::mem;
-use std::sync::PoisonError;
-use std::task::{Poll, Waker};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker, ready};
 
-use tevent_core::line::{Line, Place};
-use tevent_core::sync::Mutex;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use tevent_core::line::Place;
+use tevent_core::panics::Panics;
 
-/// A buffer that is larger, in bytes, is given back when the channel has run dry.
-const KEPT_BYTES: usize = 64 * 1024;
+use super::room::{Refusal, Room};
 
-/// A lock, and not a channel without one, because the loop takes all messages at once, so that senders hardly ever find
-/// it held: twice as fast as the best of the others. And because the end is exact: what was accepted before is found
-/// by the owner, what comes later is refused.
-pub(crate) struct Channel<T>(Mutex<State<T>>);
-
-struct State<T> {
-    open: bool,
-    messages: VecDeque<T>,
-    /// How many may come. Nobody gives room back to a channel without a bound: it has more than will ever be sent.
-    room: usize,
-    /// Those who wait for room, so there is none: granted, they leave the line.
-    line: Line<Option<Waker>>,
+/// The senders' end of the channel.
+pub(super) struct Channel<T> {
+    sender: Sender<Parcel<T>>,
+    open: AtomicBool,
+    room: Option<Room>,
 }
 
-/// Why a message was not taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Refusal {
-    Full,
-    Closed,
+/// The loop's end of it, on the loop's thread.
+pub(super) struct Messages<T>(Receiver<Parcel<T>>);
+
+/// A message on its way.
+struct Parcel<T>(Option<T>);
+
+/// With room for no more than this a channel has its memory from the start, and allocates none later.
+const SMALL: usize = 1024;
+
+/// Both ends. `room` for so many; `None` is no bound.
+pub(super) fn channel<T>(room: Option<usize>) -> (Channel<T>, Messages<T>) {
+    // What is under way has room, so a bounded channel is never full.
+    let (sender, receiver) = match room {
+        Some(room) if room <= SMALL => bounded(room),
+        _ => unbounded(),
+    };
+    let channel = Channel {
+        sender,
+        open: AtomicBool::new(true),
+        room: room.map(Room::new),
+    };
+    (channel, Messages(receiver))
 }
 
 impl<T> Channel<T> {
-    /// Room for so many; `usize::MAX` is no bound.
-    pub(crate) fn new(room: usize) -> Self {
-        Self(Mutex::new(State {
-            open: true,
-            messages: VecDeque::new(),
-            room,
-            line: Line::new(),
-        }))
-    }
-
-    /// Arrow 0. Says whether it is the first since the loop took all: then, and only then, the loop has to be told. Who
-    /// comes second leaves that to the first.
     #[inline]
-    pub(crate) fn push(&self, message: T) -> Result<bool, (Refusal, T)> {
-        self.with(|state| match state.refusal() {
-            None => Ok(state.add(message)),
-            Some(refusal) => Err((refusal, message)),
-        })
+    pub(super) fn push(&self, message: T) -> Result<(), (Refusal, T)> {
+        if let Some(room) = &self.room
+            && let Err(refusal) = room.take()
+        {
+            return Err((refusal, message));
+        }
+        self.send(message)
+            .map_err(|message| (Refusal::Closed, message))
     }
 
-    /// Arrows 0 to 2 for a sender that waits, whose `seat` is kept between its polls. Takes the message when it is
-    /// sent.
-    pub(crate) fn poll_push(
+    /// For a sender that waits, whose `seat` is kept between its polls. Takes the message when it is sent; refused, it
+    /// is left: the channel is closed.
+    pub(super) fn poll_push(
         &self,
         seat: &mut Option<Place>,
         message: &mut Option<T>,
         waker: &Waker,
-    ) -> Poll<Result<bool, Refusal>> {
-        // Cloned, and the old one dropped, outside of the lock: it is foreign code.
-        let mut waker = Some(waker.clone());
-        self.with(|state| {
-            if !state.open {
-                return Poll::Ready(Err(Refusal::Closed));
-            }
-            match *seat {
-                Some(place) => match state.line.get_mut(place) {
-                    Some(known) => {
-                        mem::swap(known, &mut waker);
-                        return Poll::Pending;
-                    }
-                    None => state.room += 1,
-                },
-                None if state.refusal().is_some() => {
-                    *seat = Some(state.line.join(waker.take()));
-                    return Poll::Pending;
-                }
-                None => {}
-            }
-            *seat = None;
-            let message = message.take();
-            Poll::Ready(Ok(state.add(message.expect("sent once only"))))
-        })
+    ) -> Poll<Result<(), Refusal>> {
+        if let Some(room) = &self.room
+            && let Err(refusal) = ready!(room.poll_take(seat, waker))
+        {
+            return Poll::Ready(Err(refusal));
+        }
+        let sent = self.send(message.take().expect("sent once only"));
+        Poll::Ready(sent.map_err(|refused| {
+            *message = Some(refused);
+            Refusal::Closed
+        }))
     }
 
-    /// Arrows 3 and 4: a sender that waited does so no more.
-    pub(crate) fn leave(&self, seat: Place) -> Vec<Waker> {
-        let (waker, woken) = self.with(|state| match state.line.leave(seat) {
-            Some(waker) => (waker, Vec::new()),
-            None => (None, state.give(1)),
-        });
-        drop(waker);
-        woken
-    }
-
-    /// Room for so many more: arrow 1 for those who are to be woken.
+    /// A sender that waited does so no more. Whom that lets in is to be woken.
     #[must_use]
-    pub(crate) fn give(&self, room: usize) -> Vec<Waker> {
-        self.with(|state| state.give(room))
+    pub(super) fn leave(&self, seat: Place) -> Vec<Waker> {
+        self.ask_room(|room| room.leave(seat))
     }
 
-    /// Takes all messages in exchange for an empty buffer.
-    pub(crate) fn take(&self, into: &mut VecDeque<T>) {
-        debug_assert!(into.is_empty(), "the order would be lost");
-        self.with(|state| mem::swap(&mut state.messages, into));
-    }
-
-    /// Whether a buffer is so large that it should not be kept.
-    pub(crate) fn is_large(capacity: usize) -> bool {
-        capacity.saturating_mul(size_of::<T>()) > KEPT_BYTES
-    }
-
-    /// Gives the memory of a burst back, if nothing has come since: the buffer of the loop, and that of the senders.
-    pub(crate) fn give_memory_back(&self, buffer: &mut VecDeque<T>) {
-        let ours = self.with(|state| {
-            let is_dry = state.messages.is_empty() && buffer.is_empty();
-            is_dry.then(|| (mem::take(&mut state.messages), mem::take(buffer)))
-        });
-        drop(ours);
-    }
-
-    /// The end: messages are refused from now on, those that are here stay until they are taken. Who waits for room is
-    /// to be woken.
+    /// So many messages are handled: who waited for their room is to be woken.
     #[must_use]
-    pub(crate) fn close(&self) -> Vec<Waker> {
-        self.with(|state| {
-            state.open = false;
-            // Room for all of them: they find that it is closed.
-            state.give(state.line.len())
-        })
+    pub(super) fn give(&self, handled: usize) -> Vec<Waker> {
+        self.ask_room(|room| room.give(handled))
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.with(|state| state.open)
+    /// The end: messages are refused from now on. Who waits for room is to be woken.
+    ///
+    /// One that is being sent at this moment is accepted or refused; accepted, the loop's end finds it.
+    #[must_use]
+    pub(super) fn close(&self) -> Vec<Waker> {
+        self.open.store(false, Ordering::Relaxed);
+        self.ask_room(Room::close)
+    }
+
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// Messages that the loop has not taken.
-    pub(crate) fn len(&self) -> usize {
-        self.with(|state| state.messages.len())
+    pub(super) fn len(&self) -> usize {
+        self.sender.len()
     }
 
     #[inline]
-    fn with<R>(&self, act: impl FnOnce(&mut State<T>) -> R) -> R {
-        // Nothing of the user's runs under this lock.
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn send(&self, message: T) -> Result<(), T> {
+        if !self.is_open() {
+            return Err(message);
+        }
+        let sent = self.sender.send(Parcel(Some(message)));
+        sent.map_err(|refused| refused.0.open().expect("a parcel is opened once"))
+    }
+
+    fn ask_room(&self, ask: impl FnOnce(&Room) -> Vec<Waker>) -> Vec<Waker> {
+        self.room.as_ref().map(ask).unwrap_or_default()
     }
 }
 
-impl<T> State<T> {
+impl<T> Messages<T> {
     #[inline]
-    fn refusal(&self) -> Option<Refusal> {
-        if !self.open {
-            Some(Refusal::Closed)
-        } else if self.room == 0 {
-            Some(Refusal::Full)
-        } else {
-            None
-        }
+    pub(super) fn next(&self) -> Option<T> {
+        self.0.try_recv().ok()?.open()
     }
 
     #[inline]
-    fn add(&mut self, message: T) -> bool {
-        self.room -= 1;
-        let is_first = self.messages.is_empty();
-        self.messages.push_back(message);
-        is_first
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
-    fn give(&mut self, room: usize) -> Vec<Waker> {
-        self.room += room;
-        let mut wakers = Vec::new();
-        while self.room > 0
-            && let Some(first) = self.line.front()
-        {
-            self.room -= 1;
-            wakers.extend(self.line.leave(first).flatten());
+    /// Drops what is left, also what is being sent at this moment; after this, every sender is refused. Returns how
+    /// many were dropped. A destructor that panics does not keep the others.
+    pub(super) fn discard(self) -> u64 {
+        // A message may own another channel's end.
+        let outside = DISCARDED.replace(0);
+        drop(self.0);
+        DISCARDED.replace(outside)
+    }
+}
+
+impl<T> Parcel<T> {
+    #[inline]
+    fn open(mut self) -> Option<T> {
+        self.0.take()
+    }
+}
+
+thread_local! {
+    /// How many messages the channel that is being dropped on this thread has discarded.
+    static DISCARDED: Cell<u64> = const { Cell::new(0) };
+}
+
+impl<T> Drop for Parcel<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(message) = self.0.take() {
+            discard(message);
         }
-        wakers
+    }
+}
+
+#[cold]
+fn discard<T>(message: T) {
+    DISCARDED.set(DISCARDED.get() + 1);
+    let mut panics = Panics::default();
+    panics.guard(|| drop(message));
+    panics.discard();
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A message whose destructor panics.
+    struct Bad;
+
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn b57_what_is_discarded_at_the_end_is_counted_and_what_comes_later_is_refused() {
+        let (channel, messages) = channel(None);
+        for _ in 0..3 {
+            assert!(channel.push(Some(Bad)).is_ok());
+        }
+        assert_eq!(messages.discard(), 3);
+        let refused = channel.push(None);
+        assert!(matches!(refused, Err((Refusal::Closed, None))));
     }
 }

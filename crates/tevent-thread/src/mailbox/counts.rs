@@ -29,8 +29,6 @@ pub(super) struct Counts {
     dropped: Cell<u64>,
     panicked: Cell<u64>,
     high_water: Cell<usize>,
-    /// Messages that the loop has taken and not come to.
-    taken: Cell<usize>,
     hook: RefCell<Option<Rc<Hook>>>,
 }
 
@@ -49,27 +47,20 @@ impl Counts {
         drop(old);
     }
 
-    pub(super) fn taken(&self) -> usize {
-        self.taken.get()
-    }
-
-    /// So many were taken at once.
-    pub(super) fn take(&self, messages: usize) {
-        self.taken.set(messages);
+    /// So many wait at once.
+    pub(super) fn find(&self, messages: usize) {
         self.high_water.set(self.high_water.get().max(messages));
     }
 
-    /// One of those taken is about to be handled.
+    /// One is about to be handled.
     #[inline]
     pub(super) fn receive(&self) {
-        self.taken.set(self.taken.get() - 1);
         self.received.set(self.received.get() + 1);
     }
 
-    /// One is dropped unhandled.
-    pub(super) fn drop_one(&self) {
-        self.taken.set(0);
-        self.dropped.set(self.dropped.get() + 1);
+    /// So many are dropped unhandled.
+    pub(super) fn drop_some(&self, messages: u64) {
+        self.dropped.set(self.dropped.get() + messages);
     }
 
     /// One has panicked with this. Neither the hook nor the destructor of what was thrown stops the others.

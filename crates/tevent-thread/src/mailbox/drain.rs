@@ -1,6 +1,5 @@
 //! The loop's end of a road: takes what has come, and hands it on, within the allowance of a turn.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 use tevent_context::Handle;
 use tevent_core::panics::Panics;
 
-use super::channel::Channel;
+use super::channel::Messages;
 use super::counts::Counts;
 use super::road::{Road, wake_all};
 
@@ -16,39 +15,28 @@ use super::road::{Road, wake_all};
 pub(super) struct Drain<T, F> {
     road: Arc<Road<T>>,
     counts: Rc<Counts>,
-    /// Taken, and not handled yet.
-    batch: VecDeque<T>,
-    /// The capacity of the buffer that the senders have.
-    lent: usize,
+    /// Until the end.
+    messages: Option<Messages<T>>,
     handler: F,
 }
 
 impl<T, F> Drain<T, F> {
-    pub(super) fn new(road: Arc<Road<T>>, counts: Rc<Counts>, handler: F) -> Self {
+    pub(super) fn new(
+        road: Arc<Road<T>>,
+        counts: Rc<Counts>,
+        messages: Messages<T>,
+        handler: F,
+    ) -> Self {
         Self {
             road,
             counts,
-            batch: VecDeque::new(),
-            lent: 0,
+            messages: Some(messages),
             handler,
         }
     }
 
-    /// Takes what has come, unless something is left of the last time.
-    fn take(&mut self) {
-        if self.batch.is_empty() {
-            self.lent = self.batch.capacity();
-            self.road.channel.take(&mut self.batch);
-            self.counts.take(self.batch.len());
-        }
-    }
-
-    /// A burst has passed: its memory is not kept.
-    fn give_memory_back(&mut self) {
-        let largest = self.batch.capacity().max(self.lent);
-        if self.batch.is_empty() && Channel::<T>::is_large(largest) {
-            self.road.channel.give_memory_back(&mut self.batch);
-        }
+    fn next(&self) -> Option<T> {
+        self.messages.as_ref()?.next()
     }
 }
 
@@ -56,22 +44,20 @@ impl<T, F: FnMut(&Handle, T)> Drain<T, F> {
     /// Handles messages that were there before this call, and no more than allowed; if some are left, it is called
     /// again. Returns how many it has handled.
     pub(super) fn run(&mut self, handle: &Handle, allowance: usize) -> usize {
-        let was_left = !self.batch.is_empty();
-        self.take();
+        let there = self.messages.as_ref().map_or(0, Messages::len);
+        self.counts.find(there);
         let mut handled = 0;
-        while handled < allowance
+        while handled < there.min(allowance)
             && self.is_open(handle)
-            && let Some(message) = self.batch.pop_front()
+            && let Some(message) = self.next()
         {
             handled += 1;
             self.hand_on(handle, message);
         }
-        // Nobody rings for what has come while something was left.
-        if was_left || !self.batch.is_empty() {
+        if there > allowance {
             self.road.ring();
         }
-        self.give_memory_back();
-        if self.road.is_bounded() {
+        if handled > 0 {
             wake_all(self.road.channel.give(handled));
         }
         handled
@@ -93,22 +79,20 @@ impl<T, F: FnMut(&Handle, T)> Drain<T, F> {
     }
 }
 
-/// Nothing is lost in silence: what was accepted and not handled is counted, and dropped here, in order.
+/// Nothing is lost in silence: what was accepted and not handled is counted, and dropped here, first come, first
+/// dropped.
 impl<T, F> Drop for Drain<T, F> {
     fn drop(&mut self) {
         let mut panics = Panics::default();
         panics.guard(|| self.road.close());
-        loop {
-            while let Some(message) = self.batch.pop_front() {
-                self.counts.drop_one();
-                panics.guard(|| drop(message));
-            }
-            self.road.channel.take(&mut self.batch);
-            if self.batch.is_empty() {
-                break;
-            }
+        while let Some(message) = self.next() {
+            self.counts.drop_some(1);
+            panics.guard(|| drop(message));
         }
-        self.road.channel.give_memory_back(&mut self.batch);
+        // What was sent since the road was looked at last.
+        if let Some(messages) = self.messages.take() {
+            self.counts.drop_some(messages.discard());
+        }
         panics.resume();
     }
 }

@@ -1,9 +1,10 @@
 //! Mailboxes: values of one type from any thread, for a handler on the thread of a loop.
 
-pub(crate) mod channel;
+mod channel;
 mod counts;
 mod drain;
 mod road;
+pub(crate) mod room;
 mod sender;
 mod sending;
 
@@ -121,8 +122,9 @@ impl<T, L> Mailbox<T, L> {
     where
         T: Send + 'static,
     {
-        let (road, counts) = (Arc::new(Road::new(room)), Rc::default());
-        let mut drain = Drain::new(Arc::clone(&road), Rc::clone(&counts), handler);
+        let (road, messages) = Road::new(room);
+        let (road, counts) = (Arc::new(road), Rc::default());
+        let mut drain = Drain::new(Arc::clone(&road), Rc::clone(&counts), messages, handler);
         let inbox = handle.inbox(move |handle, allowance| drain.run(handle, allowance))?;
         inbox.keep_running(false);
         road.connect(inbox.poster());
@@ -178,7 +180,7 @@ impl<T, L> Mailbox<T, L> {
     /// Messages that have been sent, and that the loop has not come to.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.road.queued() + self.counts.taken()
+        self.road.queued()
     }
 
     /// The loop it belongs to.

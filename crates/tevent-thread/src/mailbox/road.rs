@@ -10,7 +10,8 @@ use std::thread::{self, ThreadId};
 use tevent_context::InboxPoster;
 use tevent_core::panics::Panics;
 
-use super::channel::{Channel, Refusal};
+use super::channel::{Channel, Messages, channel};
+use super::room::Refusal;
 use crate::TrySendError;
 
 /// Shared by the owner's end, the loop and all senders; so each sender may ring for as long as it likes.
@@ -26,15 +27,17 @@ pub(super) struct Road<T> {
 
 impl<T> Road<T> {
     #[track_caller]
-    pub(super) fn new(room: Option<usize>) -> Self {
-        Self {
-            channel: Channel::new(room.unwrap_or(usize::MAX)),
+    pub(super) fn new(room: Option<usize>) -> (Self, Messages<T>) {
+        let (channel, messages) = channel(room);
+        let road = Self {
+            channel,
             bell: OnceLock::new(),
             room,
             name: OnceLock::new(),
             place: Location::caller(),
             owner: thread::current().id(),
-        }
+        };
+        (road, messages)
     }
 
     pub(super) fn connect(&self, bell: InboxPoster) {
@@ -48,10 +51,8 @@ impl<T> Road<T> {
     #[inline]
     pub(super) fn send(&self, message: T) -> Result<(), TrySendError<T>> {
         match self.channel.push(message) {
-            Ok(is_first) => {
-                if is_first {
-                    self.ring();
-                }
+            Ok(()) => {
+                self.ring();
                 Ok(())
             }
             Err((Refusal::Full, message)) => Err(TrySendError::Full(message)),
@@ -78,10 +79,6 @@ impl<T> Road<T> {
 
     pub(super) fn is_closed(&self) -> bool {
         !self.channel.is_open()
-    }
-
-    pub(super) fn is_bounded(&self) -> bool {
-        self.room.is_some()
     }
 
     pub(super) fn queued(&self) -> usize {

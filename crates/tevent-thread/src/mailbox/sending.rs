@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use tevent_core::asked;
 use tevent_core::line::Place;
 
-use super::channel::Refusal;
 use super::road::{Road, wake_all};
 use crate::Closed;
 
@@ -46,14 +45,11 @@ impl<T> Future for Sending<T> {
         assert!(this.message.is_some(), "polled after it was ready");
         let channel = &this.road.channel;
         match channel.poll_push(&mut this.seat, &mut this.message, cx.waker()) {
-            Poll::Ready(Ok(is_first)) => {
-                if is_first {
-                    this.road.ring();
-                }
+            Poll::Ready(Ok(())) => {
+                this.road.ring();
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Err(Refusal::Closed | Refusal::Full)) => {
-                this.seat = None;
+            Poll::Ready(Err(_closed)) => {
                 let message = this.message.take();
                 Poll::Ready(Err(Closed(message.expect("what was refused is here"))))
             }
