@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tevent_context::{Handle, Timer, TimerHandle, sleep, yield_now};
+use tevent_context::{Handle, Timer, TimerHandle, TracePoint, sleep, yield_now};
 use util::{Rig, ms};
 
 /// A timer that says a word.
@@ -365,4 +365,29 @@ fn made_between_two_turns_it_rings_the_host() {
         .expect("the poll works");
     let _timer = saying(&rig, 10, "fired");
     util::assert_readable(&rig.context);
+}
+
+#[test]
+fn b68_a_handler_that_resets_its_timer_and_cancels_it_again_is_counted_off_once() {
+    let rig = Rig::new();
+    let trace = rig.trace.clone();
+    let _hook = rig.context.handle().on_trace(move |point| match point {
+        TracePoint::Attach(_) => trace.say("attach"),
+        TracePoint::Detach(_) => trace.say("detach"),
+        _ => {}
+    });
+    let undecided = |this: &TimerHandle, now: Instant| {
+        this.reset(now + ms(1));
+        assert!(this.cancel());
+    };
+    let _undecided = rig.context.handle().timer(rig.at(1), undecided);
+    let _later = saying(&rig, 5, "later");
+    rig.context.run().expect("the poll works");
+    rig.trace.expect(&[
+        "0: attach",
+        "0: attach",
+        "1: detach",
+        "5: later",
+        "5: detach",
+    ]);
 }
