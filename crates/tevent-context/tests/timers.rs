@@ -3,8 +3,10 @@
 mod util;
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tevent_context::{Handle, Timer, TimerHandle, TracePoint, sleep, yield_now};
@@ -390,4 +392,19 @@ fn b68_a_handler_that_resets_its_timer_and_cancels_it_again_is_counted_off_once(
         "5: later",
         "5: detach",
     ]);
+}
+
+#[test]
+fn b26_a_key_from_before_the_end_of_the_context_finds_no_timer_made_after_it() {
+    let rig = Rig::new();
+    let (handle, at) = (rig.context.handle(), rig.at(1));
+    let mut sleep = Box::pin(handle.sleep_until(at));
+    rig.context.block_on(poll_fn(|cx| {
+        assert!(sleep.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    }));
+    drop(rig);
+    let late = handle.timer(at, |_, _| ());
+    sleep.reset(at);
+    assert!(!late.is_armed() && !late.cancel());
 }

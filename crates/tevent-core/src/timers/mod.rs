@@ -23,6 +23,7 @@ mod slots;
 mod wheel;
 
 use std::fmt;
+use std::mem;
 
 use heap::Heap;
 use slots::{Place, Slots};
@@ -228,6 +229,16 @@ impl<T> Timers<T> {
         self.settle();
         let value = value.expect("a timer that stays needs a value before it is due: `fill` it");
         Some((entry.deadline, value))
+    }
+
+    /// Takes the whole table, and leaves an empty one, in which no key from before finds anything.
+    #[must_use]
+    pub fn take_all(&mut self) -> Self {
+        let empty = Self {
+            arrivals: self.arrivals,
+            ..Self::new()
+        };
+        mem::replace(self, empty)
     }
 
     /// The earliest deadline, due or not.

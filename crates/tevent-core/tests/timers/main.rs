@@ -194,3 +194,14 @@ fn b26_a_key_from_before_a_burst_ended_finds_nothing_after_it() {
     assert!(new.iter().all(|key| timers.get_mut(*key).is_some()));
     assert_eq!(fire(&mut timers, 2 * BURST).len() as u64, 2 * BURST);
 }
+
+#[test]
+fn b26_a_key_of_a_table_that_was_taken_finds_nothing_in_what_is_left() {
+    let mut timers = Timers::new();
+    let old = timers.insert(1, "old");
+    let mut taken = timers.take_all();
+    let new = timers.insert(1, "new");
+    assert_eq!((timers.len(), taken.len()), (1, 1));
+    assert_eq!((timers.get_mut(old), taken.get_mut(new)), (None, None));
+    assert_eq!(taken.remove(old), Some("old"));
+}
