@@ -204,6 +204,12 @@ impl Bell {
         }
     }
 
+    /// Like [`close`](Self::close), in a forked child: there the list may be locked for ever, by a thread that only the
+    /// parent has. The child does without it.
+    pub fn abandon(&self) {
+        self.state.store(CLOSED, Ordering::Relaxed);
+    }
+
     /// Whether posts are answered [`Posted::Closed`].
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -89,3 +89,14 @@ fn e20_the_end_of_the_list_closes_its_bells() {
     assert!(line.bells[1].is_closed());
     assert_eq!(line.accept(), []);
 }
+
+#[test]
+fn b81_a_bell_that_is_abandoned_is_closed_and_its_list_does_not_know() {
+    let line = Bells::new(2);
+    assert_eq!(line.bells[0].post(), Posted::Queued);
+    let before = format!("{:?}", line.posts);
+    line.bells[0].abandon();
+    assert!(line.bells[0].is_closed() && !line.bells[0].begin());
+    assert_eq!(line.bells[0].post(), Posted::Closed);
+    assert_eq!(format!("{:?}", line.posts), before);
+}

@@ -173,7 +173,11 @@ impl State {
 
     /// The handler goes, with what it owns; if it is being called, then after that.
     fn close(&self) {
-        self.bell.close();
+        if self.handle.core().process.is_current() {
+            self.bell.close();
+        } else {
+            self.bell.abandon();
+        }
         let handler = self.handler.take();
         // No borrow is held: it is foreign code.
         drop(handler);
@@ -220,7 +224,9 @@ impl Inboxes {
     /// # Panics
     /// With the first panic of a handler, after the others have been called.
     pub(crate) fn dispatch(&self, handle: &Handle) -> usize {
-        if !self.has_any() && !self.has_batch() {
+        let has_some = self.has_any() || self.has_batch();
+        // In a child that a signal's handler has forked they are the parent's, and their lock may be held for ever.
+        if !has_some || !handle.core().process.is_current() {
             return 0;
         }
         self.posts.accept(&mut *self.batch.borrow_mut());
@@ -242,7 +248,9 @@ impl Inboxes {
     /// # Panics
     /// With the first panic of a destructor, after all have been dropped.
     pub(crate) fn end(&self, handle: &Handle) {
-        self.posts.close();
+        if handle.core().process.is_current() {
+            self.posts.close();
+        }
         self.batch.take();
         let mut panics = Panics::default();
         while let Some(inbox) = self.pop() {
