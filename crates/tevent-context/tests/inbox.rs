@@ -245,3 +245,18 @@ fn z1_an_inbox_has_trace_points() {
             .map(String::as_str),
     );
 }
+
+#[test]
+fn l2_a_handler_that_claims_more_than_it_was_allowed_counts_for_what_it_was_allowed() {
+    let rig = Rig::new();
+    let boasting: Vec<Inbox> = (0..2)
+        .map(|number| {
+            let boast = move |_: &_, allowance| if number == 0 { 1 } else { allowance + 1000 };
+            rig.context.handle().inbox(boast).expect("a living loop")
+        })
+        .collect();
+    for inbox in &boasting {
+        assert_eq!(inbox.post(), Posted::Queued);
+    }
+    assert_eq!(turn(&rig.context).messages, 256);
+}

@@ -160,7 +160,7 @@ impl State {
             return 0;
         };
         let (mut looked_at, mut panics) = (0, Panics::default());
-        let call = || looked_at = handler(handle, allowance).max(1);
+        let call = || looked_at = handler(handle, allowance).clamp(1, allowance);
         panics.guard(|| self.event.call(handle.core(), call));
         if self.bell.is_closed() {
             panics.guard(|| drop(handler));
