@@ -408,3 +408,86 @@ fn b26_a_key_from_before_the_end_of_the_context_finds_no_timer_made_after_it() {
     sleep.reset(at);
     assert!(!late.is_armed() && !late.cancel());
 }
+
+#[test]
+fn e3_whether_a_timer_keeps_run_going_may_be_said_at_any_moment() {
+    let rig = Rig::new();
+    let run = || {
+        rig.context.run().expect("the poll works");
+        rig.trace.say("run is over");
+    };
+    let (trace, mut answers) = (rig.trace.clone(), [false, true].into_iter());
+    let timer = rig.context.handle().timer(rig.at(1), move |this, now| {
+        trace.say("called");
+        if let Some(answer) = answers.next() {
+            for keeps in [!answer, answer] {
+                this.keep_running(keeps);
+            }
+            this.reset(now + ms(1));
+            for keeps in [!answer, answer] {
+                this.keep_running(keeps);
+            }
+        }
+    });
+    for keeps in [false, false, true, true, false] {
+        timer.keep_running(keeps);
+    }
+    run();
+    assert!(timer.cancel());
+    for keeps in [false, true, false, true] {
+        timer.keep_running(keeps);
+    }
+    run();
+    timer.reset(rig.at(1));
+    run();
+    rig.trace.expect(&[
+        "0: run is over",
+        "0: run is over",
+        "1: called",
+        "1: run is over",
+    ]);
+    timer.keep_running(true);
+    run();
+    rig.trace
+        .expect(&["2: called", "3: called", "3: run is over"]);
+}
+
+#[test]
+fn b12_a_timer_whose_handler_panics_is_over_like_any_other() {
+    let rig = Rig::new();
+    let witness = Rc::new(());
+    let owned = Rc::clone(&witness);
+    let panicking = move |_: &TimerHandle, _: Instant| {
+        let _owned = &owned;
+        panic!("on purpose")
+    };
+    rig.context.handle().timer(rig.at(0), panicking).detach();
+    let turned = catch_unwind(AssertUnwindSafe(|| rig.context.turn(Some(Duration::ZERO))));
+    assert!(turned.is_err());
+    assert_eq!(Rc::strong_count(&witness), 1);
+    rig.context.run().expect("nothing is left to wait for");
+    rig.trace.expect(&[]);
+}
+
+#[test]
+fn z1_timers_that_are_armed_when_the_context_ends_are_detached() {
+    let rig = Rig::new();
+    let trace = rig.trace.clone();
+    let _hook = rig.context.handle().on_trace(move |point| {
+        if let TracePoint::Detach(event) = point {
+            trace.say(format!("detach {}", event.tag));
+        }
+    });
+    let [armed, cancelled] = [1, 2].map(|tag| {
+        let timer = saying(&rig, 5, "never");
+        timer.set_tag(tag);
+        timer
+    });
+    assert!(cancelled.cancel());
+    rig.trace.expect(&["0: detach 2"]);
+    let Rig { context, trace, .. } = rig;
+    drop(context);
+    trace.expect(&["0: detach 1"]);
+    drop((armed, cancelled));
+    trace.expect(&[]);
+}
