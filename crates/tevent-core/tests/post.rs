@@ -48,7 +48,9 @@ fn e6_bells_are_called_in_the_order_of_their_first_post() {
         posted,
         [Queued, Queued, Queued, Coalesced, Queued, Coalesced]
     );
+    assert!(line.posts.has_any());
     assert_eq!(line.accept(), [3, 1, 4, 0]);
+    assert!(!line.posts.has_any(), "or the loop would never sleep");
     assert_eq!(line.accept(), []);
 }
 

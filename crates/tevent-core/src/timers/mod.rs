@@ -582,6 +582,21 @@ mod tests {
     }
 
     #[test]
+    fn b67_nor_does_one_in_the_wheel_that_comes_right_behind_the_near_ones() {
+        let mut timers = Timers::new();
+        for number in 0..FEW as u64 {
+            timers.insert(HOUR + scattered(number), ());
+        }
+        timers.insert(timers.near + 1, ());
+        assert_eq!(timers.wheel.len(), 1);
+        for number in 0..BURST {
+            timers.insert(scattered(number), ());
+            assert!(timers.heap.len() <= HEAP_LIMIT, "at {number}");
+        }
+        timers.check();
+    }
+
+    #[test]
     fn few_timers_need_no_wheel() {
         let mut timers = Timers::new();
         for number in 0..FEW as u64 {

@@ -205,3 +205,21 @@ fn b26_a_key_of_a_table_that_was_taken_finds_nothing_in_what_is_left() {
     assert_eq!((timers.get_mut(old), taken.get_mut(new)), (None, None));
     assert_eq!(taken.remove(old), Some("old"));
 }
+
+#[test]
+fn b26_the_next_timer_of_a_slot_inherits_neither_the_note_nor_the_stay() {
+    let mut timers = Timers::new();
+    let staying = timers.reserve();
+    *timers.note(staying).expect("it is there") = 3;
+    assert_eq!(timers.remove(staying), None);
+    let passing = timers.insert(1, "passes");
+    assert_eq!(timers.note(passing), Some(&mut 0));
+    assert_eq!(timers.pop_due(1), Some((1, "passes")));
+    assert_eq!(timers.note(passing), None, "it has gone");
+    let staying = timers.reserve();
+    assert!(!timers.is_armed(staying));
+    assert_eq!(timers.fill(staying, "stays"), None);
+    assert!(timers.reset(staying, 2).is_some());
+    assert_eq!(timers.pop_due(2), Some((2, "stays")));
+    assert_eq!(timers.note(staying), Some(&mut 0), "it is there still");
+}
