@@ -289,7 +289,7 @@ impl Loop {
     }
 
     fn end_timers(&self, panics: &mut Panics) {
-        let mut timers = std::mem::take(&mut *self.timers.borrow_mut());
+        let mut timers = self.timers.borrow_mut().take_all();
         while let Some((_, due)) = timers.pop_due(u64::MAX) {
             panics.guard(|| due.end(self));
         }

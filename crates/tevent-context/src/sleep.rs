@@ -88,15 +88,28 @@ impl Sleep {
     /// task; any other starts to wait when it is polled.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
-        let core = self.handle.core();
-        if let (State::Waiting(key), Some(due)) = (&self.state, core.deadline(deadline))
-            && core.timers.borrow_mut().reset(*key, due).is_some()
+        if let State::Waiting(key) = self.state
+            && self.put_off(key, deadline)
         {
-            core.notify();
+            self.handle.core().notify();
             return;
         }
         self.cancel();
         self.state = State::Unpolled;
+    }
+
+    /// Further away than the clock can tell is never: the timer waits for nothing, until it is reset again. `false` if
+    /// it has come.
+    fn put_off(&self, key: TimerKey, deadline: Instant) -> bool {
+        let core = self.handle.core();
+        let mut timers = core.timers.borrow_mut();
+        match core.deadline(deadline) {
+            Some(due) => timers.reset(key, due).is_some(),
+            None => {
+                timers.disarm(key);
+                timers.get_mut(key).is_some()
+            }
+        }
     }
 
     fn arm(&mut self, deadline: Instant, waker: &Waker) -> Poll<()> {

@@ -85,7 +85,7 @@ impl Context {
     fn pass(&self, timeout: Option<Duration>, is_over: &dyn Fn(&Turn) -> bool) -> io::Result<Turn> {
         let (core, handle) = (&self.core, self.handle());
         let mut done = core.serve(&handle);
-        let waited = self.wait(timeout, is_over(&done))?;
+        let waited = self.wait(timeout, &|| is_over(&done))?;
         core.full.set(waited.full);
         let told = core.fds.dispatch(&handle);
         done.events = waited.events + told;
@@ -104,9 +104,10 @@ impl Context {
 
     /// Polls the reactor: without waiting if there is work, or an end; else until an event, the earliest timer or the
     /// timeout.
-    fn wait(&self, timeout: Option<Duration>, is_over: bool) -> io::Result<Waited> {
+    fn wait(&self, timeout: Option<Duration>, is_over: &dyn Fn() -> bool) -> io::Result<Waited> {
         self.core.trace.tell(&TracePoint::BeforeWait);
-        let waited = self.look_for_events(timeout, is_over);
+        // Asked only now: a hook may have stopped the loop.
+        let waited = self.look_for_events(timeout, is_over());
         // It may have been long ago that the length of the sleep was counted.
         self.core.forget_time();
         self.core.trace.tell(&TracePoint::AfterWait);

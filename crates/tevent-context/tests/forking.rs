@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
 use std::rc::Rc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use tevent_context::{Context, Immediate, TaskError, sleep};
@@ -170,4 +172,46 @@ fn b81_tasks_that_are_ready_are_not_polled_in_a_child_that_comes_back_from_its_o
         i32::from(ran.is_err() || polls != "...")
     });
     assert_eq!(polls_in_each_process, 0);
+}
+
+#[test]
+fn b81_a_child_drops_its_parent_s_inboxes_also_if_another_thread_was_posting_to_them() {
+    const INBOXES: usize = 2_000;
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let context = Context::new().expect("descriptors for one loop");
+    let inboxes: Vec<_> = (0..INBOXES)
+        .map(|_| context.handle().inbox(|_, _| 1).expect("a living loop"))
+        .collect();
+    let posters: Vec<_> = inboxes.iter().map(|inbox| inbox.poster()).collect();
+    let mut kept = Some((context, inboxes));
+    for _ in 0..200 {
+        let posted = AtomicUsize::new(0);
+        let dropped = thread::scope(|scope| {
+            scope.spawn(|| {
+                for poster in &posters {
+                    let _ = poster.post();
+                    posted.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            while posted.load(Ordering::Relaxed) < 10 {}
+            forked(|| {
+                // SAFETY: ends the child if it hangs.
+                unsafe { libc::alarm(2) };
+                let (context, mut inboxes) = kept.take().expect("a copy for each child");
+                inboxes.truncate(INBOXES - 1);
+                drop(context);
+                drop(inboxes);
+                42
+            })
+        });
+        assert_eq!(dropped, 42, "it waited for a lock that nobody holds");
+        let (context, _) = kept.as_ref().expect("the parent keeps its own");
+        while context
+            .turn(Some(Duration::ZERO))
+            .expect("the poll works")
+            .more
+        {}
+    }
 }

@@ -245,3 +245,33 @@ fn z1_an_inbox_has_trace_points() {
             .map(String::as_str),
     );
 }
+
+#[test]
+fn l2_a_handler_that_claims_more_than_it_was_allowed_counts_for_what_it_was_allowed() {
+    let rig = Rig::new();
+    let boasting: Vec<Inbox> = (0..2)
+        .map(|number| {
+            let boast = move |_: &_, allowance| if number == 0 { 1 } else { allowance + 1000 };
+            rig.context.handle().inbox(boast).expect("a living loop")
+        })
+        .collect();
+    for inbox in &boasting {
+        assert_eq!(inbox.post(), Posted::Queued);
+    }
+    assert_eq!(turn(&rig.context).messages, 256);
+}
+
+#[test]
+fn e16_a_handler_that_closes_its_own_inbox_is_let_go_of_after_its_call() {
+    let rig = Rig::new();
+    let own: Rc<RefCell<Option<Inbox>>> = Rc::default();
+    let this = Rc::clone(&own);
+    let closing = rig.context.handle().inbox(move |_, _| {
+        assert_eq!(this.borrow().as_ref().map(Inbox::close), Some(true));
+        1
+    });
+    *own.borrow_mut() = Some(closing.expect("a living loop"));
+    assert_eq!(own.borrow().as_ref().map(Inbox::post), Some(Posted::Queued));
+    assert_eq!(turn(&rig.context).messages, 1);
+    assert_eq!(Rc::strong_count(&own), 1, "the handler owns its inbox");
+}

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tevent_context::{Context, Handle, Immediate, sleep, spawn, yield_now};
+use tevent_context::{Context, Handle, Immediate, TracePoint, sleep, spawn, yield_now};
 use tevent_reactor::{Found, Poller};
 use util::{Rig, ms};
 
@@ -320,4 +320,19 @@ fn several_contexts_of_one_thread_take_turns_without_knowing_each_other() {
     for rig in &rigs {
         rig.trace.expect(&["0: one", "1: two"]);
     }
+}
+
+#[test]
+fn a_hook_that_stops_the_loop_before_it_waits_keeps_it_from_waiting() {
+    let rig = Rig::new();
+    let handle = rig.context.handle();
+    let far = handle.timer(rig.at(3_600_000), |_, _| panic!("it waited"));
+    let _hook = rig.context.handle().on_trace(move |point| {
+        if matches!(point, TracePoint::BeforeWait) {
+            handle.stop();
+        }
+    });
+    rig.context.run().expect("the poll works");
+    assert!(far.is_armed());
+    assert_eq!(rig.clock.now(), rig.at(0));
 }

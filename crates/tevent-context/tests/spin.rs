@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use tevent_context::{Context, FdFlags, Inbox, InboxPoster, Posted};
+use tevent_context::{Context, FdFlags, Inbox, InboxPoster, Posted, TracePoint};
 use tevent_reactor::{Found, OsPoller, Poller};
 
 const LONG: Duration = Duration::from_secs(600);
@@ -128,4 +128,23 @@ fn a_turn_spins_no_longer_than_it_may_wait() {
     let done = done.expect("the poll works");
     assert_eq!((done.messages, done.polls), (0, 0));
     assert!(!timeouts.borrow().contains(&None));
+}
+
+#[test]
+fn b02_a_loop_that_is_about_to_park_does_not_sleep_over_a_post() {
+    let (context, inbox, timeouts) = spinning(Duration::ZERO, When::Never);
+    let poster = inbox.poster();
+    let _hook = context.handle().on_trace(move |point| {
+        if matches!(point, TracePoint::BeforeWait) {
+            // The doorbell is not parked yet, so nobody rings.
+            let poster = poster.clone();
+            let posted = thread::spawn(move || poster.post()).join();
+            assert_ne!(posted.expect("no panic"), Posted::Closed);
+        }
+    });
+    let done = context
+        .turn(Some(Duration::from_secs(2)))
+        .expect("the poll works");
+    assert_eq!(done.messages, 1);
+    assert_eq!(timeouts.borrow().first(), Some(&Some(Duration::ZERO)));
 }

@@ -2,7 +2,7 @@
 
 mod util;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -526,4 +526,25 @@ mod noise {
         // SAFETY: called once per waker, whose count it gives back.
         unsafe { Rc::decrement_strong_count(data.cast::<Call>()) };
     }
+}
+
+#[test]
+fn a_sleep_that_waits_goes_on_waiting_also_while_its_deadline_is_too_far_to_come() {
+    let rig = Rig::new();
+    let sleep = Rc::new(RefCell::new(Box::pin(
+        rig.context.handle().sleep_until(rig.at(1)),
+    )));
+    let waited = Rc::clone(&sleep);
+    let task = rig
+        .context
+        .spawn(poll_fn(move |cx| waited.borrow_mut().as_mut().poll(cx)));
+    rig.context
+        .turn(Some(Duration::ZERO))
+        .expect("the poll works");
+    let never = rig.at(0).checked_add(Duration::from_secs(u64::MAX / 4));
+    let reset = |at| sleep.borrow_mut().as_mut().get_mut().reset(at);
+    reset(never.expect("an instant"));
+    reset(rig.at(5));
+    rig.context.turn(Some(ms(10))).expect("the poll works");
+    assert!(task.is_finished());
 }

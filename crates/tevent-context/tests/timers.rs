@@ -3,11 +3,13 @@
 mod util;
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tevent_context::{Handle, Timer, TimerHandle, sleep, yield_now};
+use tevent_context::{Handle, Timer, TimerHandle, TracePoint, sleep, yield_now};
 use util::{Rig, ms};
 
 /// A timer that says a word.
@@ -365,4 +367,127 @@ fn made_between_two_turns_it_rings_the_host() {
         .expect("the poll works");
     let _timer = saying(&rig, 10, "fired");
     util::assert_readable(&rig.context);
+}
+
+#[test]
+fn b68_a_handler_that_resets_its_timer_and_cancels_it_again_is_counted_off_once() {
+    let rig = Rig::new();
+    let trace = rig.trace.clone();
+    let _hook = rig.context.handle().on_trace(move |point| match point {
+        TracePoint::Attach(_) => trace.say("attach"),
+        TracePoint::Detach(_) => trace.say("detach"),
+        _ => {}
+    });
+    let undecided = |this: &TimerHandle, now: Instant| {
+        this.reset(now + ms(1));
+        assert!(this.cancel());
+    };
+    let _undecided = rig.context.handle().timer(rig.at(1), undecided);
+    let _later = saying(&rig, 5, "later");
+    rig.context.run().expect("the poll works");
+    rig.trace.expect(&[
+        "0: attach",
+        "0: attach",
+        "1: detach",
+        "5: later",
+        "5: detach",
+    ]);
+}
+
+#[test]
+fn b26_a_key_from_before_the_end_of_the_context_finds_no_timer_made_after_it() {
+    let rig = Rig::new();
+    let (handle, at) = (rig.context.handle(), rig.at(1));
+    let mut sleep = Box::pin(handle.sleep_until(at));
+    rig.context.block_on(poll_fn(|cx| {
+        assert!(sleep.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    }));
+    drop(rig);
+    let late = handle.timer(at, |_, _| ());
+    sleep.reset(at);
+    assert!(!late.is_armed() && !late.cancel());
+}
+
+#[test]
+fn e3_whether_a_timer_keeps_run_going_may_be_said_at_any_moment() {
+    let rig = Rig::new();
+    let run = || {
+        rig.context.run().expect("the poll works");
+        rig.trace.say("run is over");
+    };
+    let (trace, mut answers) = (rig.trace.clone(), [false, true].into_iter());
+    let timer = rig.context.handle().timer(rig.at(1), move |this, now| {
+        trace.say("called");
+        if let Some(answer) = answers.next() {
+            for keeps in [!answer, answer] {
+                this.keep_running(keeps);
+            }
+            this.reset(now + ms(1));
+            for keeps in [!answer, answer] {
+                this.keep_running(keeps);
+            }
+        }
+    });
+    for keeps in [false, false, true, true, false] {
+        timer.keep_running(keeps);
+    }
+    run();
+    assert!(timer.cancel());
+    for keeps in [false, true, false, true] {
+        timer.keep_running(keeps);
+    }
+    run();
+    timer.reset(rig.at(1));
+    run();
+    rig.trace.expect(&[
+        "0: run is over",
+        "0: run is over",
+        "1: called",
+        "1: run is over",
+    ]);
+    timer.keep_running(true);
+    run();
+    rig.trace
+        .expect(&["2: called", "3: called", "3: run is over"]);
+}
+
+#[test]
+fn b12_a_timer_whose_handler_panics_is_over_like_any_other() {
+    let rig = Rig::new();
+    let witness = Rc::new(());
+    let owned = Rc::clone(&witness);
+    let panicking = move |_: &TimerHandle, _: Instant| {
+        let _owned = &owned;
+        panic!("on purpose")
+    };
+    rig.context.handle().timer(rig.at(0), panicking).detach();
+    let turned = catch_unwind(AssertUnwindSafe(|| rig.context.turn(Some(Duration::ZERO))));
+    assert!(turned.is_err());
+    assert_eq!(Rc::strong_count(&witness), 1);
+    rig.context.run().expect("nothing is left to wait for");
+    rig.trace.expect(&[]);
+}
+
+#[test]
+fn z1_timers_that_are_armed_when_the_context_ends_are_detached() {
+    let rig = Rig::new();
+    let trace = rig.trace.clone();
+    let _hook = rig.context.handle().on_trace(move |point| {
+        if let TracePoint::Detach(event) = point {
+            trace.say(format!("detach {}", event.tag));
+        }
+    });
+    let [armed, cancelled] = [1, 2].map(|tag| {
+        let timer = saying(&rig, 5, "never");
+        timer.set_tag(tag);
+        timer
+    });
+    assert!(cancelled.cancel());
+    rig.trace.expect(&["0: detach 2"]);
+    let Rig { context, trace, .. } = rig;
+    drop(context);
+    trace.expect(&["0: detach 1"]);
+    drop((armed, cancelled));
+    trace.expect(&[]);
 }

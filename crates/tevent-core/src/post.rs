@@ -204,6 +204,12 @@ impl Bell {
         }
     }
 
+    /// Like [`close`](Self::close), in a forked child: there the list may be locked for ever, by a thread that only the
+    /// parent has. The child does without it.
+    pub fn abandon(&self) {
+        self.state.store(CLOSED, Ordering::Relaxed);
+    }
+
     /// Whether posts are answered [`Posted::Closed`].
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -235,5 +241,28 @@ impl fmt::Debug for Posts {
             .field("bells", &bells)
             .field("posted", &posted)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn b55_the_list_has_room_for_every_bell_and_gives_it_back() {
+        let doorbell = Doorbell::new(Waker::noop().clone());
+        let posts = Arc::new(Posts::new(Arc::new(doorbell)));
+        let room = || posts.with_list(|list| list.posted.capacity());
+        let bells: Vec<Bell> = (0..1000)
+            .map(|_| Bell::new(Arc::clone(&posts), Place::NOWHERE))
+            .collect();
+        let before = room();
+        assert!(bells.iter().all(|bell| bell.post() == Posted::Queued));
+        assert_eq!((before >= 1000, room()), (true, before), "it has grown");
+        posts.accept(&mut Vec::new());
+        bells.iter().for_each(Bell::close);
+        assert!(room() <= KEPT_POSTS);
     }
 }

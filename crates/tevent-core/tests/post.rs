@@ -48,7 +48,9 @@ fn e6_bells_are_called_in_the_order_of_their_first_post() {
         posted,
         [Queued, Queued, Queued, Coalesced, Queued, Coalesced]
     );
+    assert!(line.posts.has_any());
     assert_eq!(line.accept(), [3, 1, 4, 0]);
+    assert!(!line.posts.has_any(), "or the loop would never sleep");
     assert_eq!(line.accept(), []);
 }
 
@@ -88,4 +90,15 @@ fn e20_the_end_of_the_list_closes_its_bells() {
     assert_eq!(line.bells[1].post(), Posted::Closed);
     assert!(line.bells[1].is_closed());
     assert_eq!(line.accept(), []);
+}
+
+#[test]
+fn b81_a_bell_that_is_abandoned_is_closed_and_its_list_does_not_know() {
+    let line = Bells::new(2);
+    assert_eq!(line.bells[0].post(), Posted::Queued);
+    let before = format!("{:?}", line.posts);
+    line.bells[0].abandon();
+    assert!(line.bells[0].is_closed() && !line.bells[0].begin());
+    assert_eq!(line.bells[0].post(), Posted::Closed);
+    assert_eq!(format!("{:?}", line.posts), before);
 }

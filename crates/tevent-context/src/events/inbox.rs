@@ -166,7 +166,7 @@ impl State {
             return 0;
         };
         let (mut looked_at, mut panics) = (0, Panics::default());
-        let call = || looked_at = handler(handle, allowance).max(1);
+        let call = || looked_at = handler(handle, allowance).clamp(1, allowance);
         panics.guard(|| self.event.call(handle.core(), call));
         if self.bell.is_closed() {
             panics.guard(|| drop(handler));
@@ -179,9 +179,10 @@ impl State {
 
     /// The handler goes, with what it owns; if it is being called, then after that.
     fn close(&self) {
-        // In a forked child the lock behind the bell may be held by a thread that is not there.
-        if self.handle.core().check_process().is_ok() {
+        if self.handle.core().process.is_current() {
             self.bell.close();
+        } else {
+            self.bell.abandon();
         }
         let handler = self.handler.take();
         // No borrow is held: it is foreign code.
@@ -229,7 +230,9 @@ impl Inboxes {
     /// # Panics
     /// With the first panic of a handler, after the others have been called.
     pub(crate) fn dispatch(&self, handle: &Handle) -> usize {
-        if !self.has_any() && !self.has_batch() {
+        let has_some = self.has_any() || self.has_batch();
+        // In a child that a signal's handler has forked they are the parent's, and their lock may be held for ever.
+        if !has_some || !handle.core().process.is_current() {
             return 0;
         }
         self.posts.accept(&mut *self.batch.borrow_mut());
@@ -251,7 +254,7 @@ impl Inboxes {
     /// # Panics
     /// With the first panic of a destructor, after all have been dropped.
     pub(crate) fn end(&self, handle: &Handle) {
-        if handle.core().check_process().is_ok() {
+        if handle.core().process.is_current() {
             self.posts.close();
         }
         self.batch.take();

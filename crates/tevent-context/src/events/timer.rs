@@ -259,7 +259,8 @@ impl TimerHandle {
             .note(self.key)
             .map(|note| mem::replace(note, *note & !ATTACHED));
         self.end_if_over(core);
-        if let Some(note) = note {
+        // Not if it was cancelled after it had been reset: it has been counted off then.
+        if let Some(note) = note.filter(|note| note & ATTACHED != 0) {
             self.count(core, note, -1);
             self.state.event.tell(core, TracePoint::Detach);
         }

@@ -23,6 +23,7 @@ mod slots;
 mod wheel;
 
 use std::fmt;
+use std::mem;
 
 use heap::Heap;
 use slots::{Place, Slots};
@@ -228,6 +229,16 @@ impl<T> Timers<T> {
         self.settle();
         let value = value.expect("a timer that stays needs a value before it is due: `fill` it");
         Some((entry.deadline, value))
+    }
+
+    /// Takes the whole table, and leaves an empty one, in which no key from before finds anything.
+    #[must_use]
+    pub fn take_all(&mut self) -> Self {
+        let empty = Self {
+            arrivals: self.arrivals,
+            ..Self::new()
+        };
+        mem::replace(self, empty)
     }
 
     /// The earliest deadline, due or not.
@@ -568,6 +579,21 @@ mod tests {
             timers.insert(HOUR + scattered(number), ());
             assert!(timers.heap.len() <= HEAP_LIMIT, "at {number}");
         }
+    }
+
+    #[test]
+    fn b67_nor_does_one_in_the_wheel_that_comes_right_behind_the_near_ones() {
+        let mut timers = Timers::new();
+        for number in 0..FEW as u64 {
+            timers.insert(HOUR + scattered(number), ());
+        }
+        timers.insert(timers.near + 1, ());
+        assert_eq!(timers.wheel.len(), 1);
+        for number in 0..BURST {
+            timers.insert(scattered(number), ());
+            assert!(timers.heap.len() <= HEAP_LIMIT, "at {number}");
+        }
+        timers.check();
     }
 
     #[test]

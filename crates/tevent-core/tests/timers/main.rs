@@ -194,3 +194,32 @@ fn b26_a_key_from_before_a_burst_ended_finds_nothing_after_it() {
     assert!(new.iter().all(|key| timers.get_mut(*key).is_some()));
     assert_eq!(fire(&mut timers, 2 * BURST).len() as u64, 2 * BURST);
 }
+
+#[test]
+fn b26_a_key_of_a_table_that_was_taken_finds_nothing_in_what_is_left() {
+    let mut timers = Timers::new();
+    let old = timers.insert(1, "old");
+    let mut taken = timers.take_all();
+    let new = timers.insert(1, "new");
+    assert_eq!((timers.len(), taken.len()), (1, 1));
+    assert_eq!((timers.get_mut(old), taken.get_mut(new)), (None, None));
+    assert_eq!(taken.remove(old), Some("old"));
+}
+
+#[test]
+fn b26_the_next_timer_of_a_slot_inherits_neither_the_note_nor_the_stay() {
+    let mut timers = Timers::new();
+    let staying = timers.reserve();
+    *timers.note(staying).expect("it is there") = 3;
+    assert_eq!(timers.remove(staying), None);
+    let passing = timers.insert(1, "passes");
+    assert_eq!(timers.note(passing), Some(&mut 0));
+    assert_eq!(timers.pop_due(1), Some((1, "passes")));
+    assert_eq!(timers.note(passing), None, "it has gone");
+    let staying = timers.reserve();
+    assert!(!timers.is_armed(staying));
+    assert_eq!(timers.fill(staying, "stays"), None);
+    assert!(timers.reset(staying, 2).is_some());
+    assert_eq!(timers.pop_due(2), Some((2, "stays")));
+    assert_eq!(timers.note(staying), Some(&mut 0), "it is there still");
+}
