@@ -18,7 +18,7 @@ impl Context {
     /// Nobody rings meanwhile: the doorbell is not parked.
     pub(crate) fn spin(&self, timeout: Option<Duration>) -> io::Result<Option<Waited>> {
         let wanted = self.core.spin;
-        if wanted.is_zero() {
+        if wanted.is_zero() || timeout == Some(Duration::ZERO) {
             return Ok(None);
         }
         let timer = self.core.until_next_timer().unwrap_or(wanted);

@@ -491,3 +491,25 @@ fn z1_timers_that_are_armed_when_the_context_ends_are_detached() {
     drop((armed, cancelled));
     trace.expect(&[]);
 }
+
+#[test]
+fn t7_a_timer_that_is_dropped_in_its_own_handler_stays_dropped_whatever_that_says() {
+    for resets_before in [false, true] {
+        let rig = Rig::new();
+        let own: Rc<RefCell<Option<Timer>>> = Rc::default();
+        let (this, trace, later) = (Rc::clone(&own), rig.trace.clone(), rig.at(2));
+        let timer = rig.context.handle().timer(rig.at(1), move |timer, _| {
+            trace.say("called");
+            if resets_before {
+                timer.reset(later);
+            }
+            drop(this.borrow_mut().take());
+            timer.reset(later);
+            assert!(!timer.is_armed());
+        });
+        *own.borrow_mut() = Some(timer);
+        rig.context.run().expect("ends");
+        rig.trace.expect(&["1: called"]);
+        assert_eq!(rig.clock.now(), rig.at(1));
+    }
+}

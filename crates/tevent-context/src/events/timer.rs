@@ -266,6 +266,19 @@ impl TimerHandle {
         }
     }
 
+    /// Gives its place in the table back at once, also while its handler is called: whatever that says, it is over.
+    fn end(&self, core: &Loop) {
+        let mut timers = core.timers.borrow_mut();
+        let note = timers.note(self.key).map(|note| *note);
+        let value = timers.remove(self.key);
+        drop(timers);
+        if let Some(note) = note.filter(|note| note & ATTACHED != 0) {
+            self.count(core, note, -1);
+            self.state.event.tell(core, TracePoint::Detach);
+        }
+        drop(value);
+    }
+
     /// Gives its place in the table back, if it can never be called again.
     fn end_if_over(&self, core: &Loop) {
         let mut timers = core.timers.borrow_mut();
@@ -290,10 +303,12 @@ impl Deref for Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        if !self.0.state.detached.replace(true) {
-            self.cancel();
+        let core = self.handle.core();
+        if self.0.state.detached.replace(true) {
+            self.end_if_over(core);
+        } else {
+            self.end(core);
         }
-        self.end_if_over(self.handle.core());
     }
 }
 
