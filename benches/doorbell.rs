@@ -38,6 +38,7 @@ fn posts(name: &str, work: &'static str, posts: u64, run: fn(u64) -> io::Result<
     Row::new(name, Unit::NanosPerOp, ours)
         .beside([ivykis])
         .aims([Aim::Of(IVYKIS, 0.5)])
+        .on_all_cores()
         .note(
             "A thread posts one event again and again; counted is its own time. Coalescing: the loop serves it on the \
              other core meanwhile. Pending: the loop does not run. The peer is in C: the feature `c-peers`.",
@@ -97,6 +98,7 @@ fn round_trip() -> Row {
         ])
         .beside([c_peers::peer(IVYKIS, "event_ivykis", arguments)])
         .aims([Aim::Of(RAW, 1.05)])
+        .on_all_cores()
         .pairs(11)
         .note(
             "Two loops on one core post each other an event in turn, and sleep in between. `eventfd + epoll` is the \
