@@ -1,17 +1,24 @@
 //! tevent beside its peers: `cargo bench` measures every row of every room and prints one table.
 
+mod allocator;
 mod c_peers;
 mod cli;
 mod cores;
+mod curves;
 mod descriptors;
 mod doorbell;
+mod echo;
+mod fairness;
 mod gate;
+mod hops;
 mod immediates;
 mod inject;
 mod locks;
 mod measure;
+mod memory;
 mod remote_wake;
 mod request;
+mod ring;
 mod row;
 mod runtimes;
 mod sleep;
@@ -24,19 +31,22 @@ mod verdict;
 mod writer;
 mod yield_now;
 
+use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::Cli;
+use crate::cores::Cores;
+use crate::echo::Client;
 use crate::row::{Load, Row};
 use crate::table::Table;
 use crate::verdict::Verdict;
 
 /// The rooms, in the order of the table.
-const ROOMS: [(&str, Rows); 14] = [
+const ROOMS: &[(&str, Rows)] = &[
     ("yield_now", yield_now::rows),
     ("spawn", spawn::rows),
     ("gate", gate::rows),
@@ -50,20 +60,33 @@ const ROOMS: [(&str, Rows); 14] = [
     ("timers", timers::rows),
     ("sleep", sleep::rows),
     ("descriptors", descriptors::rows),
+    ("hops", hops::rows),
+    ("ring", ring::rows),
+    ("fairness", fairness::rows),
     ("request", request::rows),
+    ("echo", echo::rows),
+    ("memory", memory::rows),
 ];
+
+/// What one says instead of a room to have the curves drawn.
+const CURVES: &str = "curves";
 
 /// Pairs of a first look.
 const QUICK_PAIRS: u16 = 3;
+
+/// Load per core, over the last minute, above which a machine is not idle.
+const MAX_LOAD: f64 = 0.3;
 
 type Rows = fn() -> Vec<Row>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match &cli.one {
-        Some(names) => run_one(names, &cli),
-        None if cli.list => list(&cli),
-        None => run_all(&cli),
+    let done = match (&cli.one, &cli.echo_client) {
+        (Some(names), _) => run_one(names, &cli),
+        (_, Some(numbers)) => Client::from_numbers(numbers).and_then(Client::run),
+        _ if cli.list => list(&cli),
+        _ if cli.wants_curves() => folder().and_then(|folder| curves::draw(&folder, cli.load())),
+        _ => run_all(&cli),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,6 +99,10 @@ fn main() -> ExitCode {
 
 fn run_all(cli: &Cli) -> io::Result<()> {
     let rows = rows(cli);
+    let busy = busy()?;
+    if let Some(warning) = &busy {
+        eprintln!("{warning}");
+    }
     let mut table = Table::default();
     for (index, row) in rows.iter().enumerate() {
         eprintln!("[{}/{}] {}", index + 1, rows.len(), row.name);
@@ -86,21 +113,49 @@ fn run_all(cli: &Cli) -> io::Result<()> {
     if cli.quick {
         println!("Quick: a fraction of the work, for a first look. `cargo bench` gives results.");
     }
-    let summary = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench/summary.json");
+    if let Some(warning) = busy {
+        println!("{warning}");
+    }
+    if let Some(file) = &cli.markdown {
+        table.write_markdown(file)?;
+    }
+    let summary = folder()?.join("summary.json");
     table.write_json(&summary)?;
     eprintln!("written to {}", summary.display());
     Ok(())
 }
 
 fn run_one(names: &[String], cli: &Cli) -> io::Result<()> {
-    let rows = rows(cli);
+    let rows: Vec<_> = rows(cli).into_iter().chain(curves::rows()).collect();
     let row = rows.iter().find(|row| row.name == names[0]);
     let contestant = row.and_then(|row| row.contestants().find(|someone| someone.name == names[1]));
-    match contestant {
-        Some(contestant) => println!("{}", contestant.run(cli.load())?),
-        None => return Err(io::Error::other(format!("nobody is called {names:?}"))),
+    let (Some(row), Some(contestant)) = (row, contestant) else {
+        return Err(io::Error::other(format!("nobody is called {names:?}")));
+    };
+    let cores = Cores::allowed()?;
+    if row.is_pinned {
+        cores.pin(0)?;
     }
+    println!("{}", contestant.run(cli.load())?);
     Ok(())
+}
+
+/// What to say of a machine that is doing something else: the figures are not worth much then.
+fn busy() -> io::Result<Option<String>> {
+    let text = fs::read_to_string("/proc/loadavg")?;
+    let load = text.split(' ').next().and_then(|load| load.parse().ok());
+    let (load, cores): (f64, _) = (load.unwrap_or(0.0), Cores::allowed()?.count());
+    let is_busy = load / cores as f64 > MAX_LOAD;
+    Ok(is_busy.then(|| {
+        format!("Busy machine: a load of {load} on {cores} cores before the first row. Repeat this when it is idle.")
+    }))
+}
+
+/// Where the results go: `bench` in the target folder.
+fn folder() -> io::Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 fn list(cli: &Cli) -> io::Result<()> {
@@ -120,13 +175,17 @@ fn rows(cli: &Cli) -> Vec<Row> {
 }
 
 impl Cli {
+    fn wants_curves(&self) -> bool {
+        self.rooms.iter().any(|name| name == CURVES)
+    }
+
     fn wants(&self, room: &str) -> bool {
         self.rooms.is_empty() || self.rooms.iter().any(|name| name == room)
     }
 
     fn pairs(&self, row: &Row) -> u16 {
-        self.pairs
-            .unwrap_or(if self.quick { QUICK_PAIRS } else { row.pairs })
+        let most = if self.quick { QUICK_PAIRS } else { row.pairs };
+        self.pairs.unwrap_or(row.pairs.min(most))
     }
 
     fn load(&self) -> Load {

@@ -47,7 +47,7 @@ fn turn(context: &Context, times: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn raise_the_limit() -> io::Result<()> {
+pub(crate) fn raise_the_limit() -> io::Result<()> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: maximum,

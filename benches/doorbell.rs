@@ -34,11 +34,11 @@ pub(crate) fn rows() -> Vec<Row> {
 fn posts(name: &str, work: &'static str, posts: u64, run: fn(u64) -> io::Result<f64>) -> Row {
     let arguments = move |load: Load| vec![work.to_owned(), load.ops(posts).to_string()];
     let ivykis = c_peers::peer(IVYKIS, "event_ivykis", arguments);
-    let aim = ivykis.is_some().then_some(Aim::Of(IVYKIS, 0.5));
     let ours = Contestant::new("tevent", move |load| run(load.ops(posts)));
     Row::new(name, Unit::NanosPerOp, ours)
-        .beside(ivykis)
-        .aims(aim)
+        .beside([ivykis])
+        .aims([Aim::Of(IVYKIS, 0.5)])
+        .on_all_cores()
         .note(
             "A thread posts one event again and again; counted is its own time. Coalescing: the loop serves it on the \
              other core meanwhile. Pending: the loop does not run. The peer is in C: the feature `c-peers`.",
@@ -96,8 +96,9 @@ fn round_trip() -> Row {
             Contestant::new("eventfd + epoll, unread", |load| raw(load, false)),
             Contestant::new("tokio", tokio),
         ])
-        .beside(c_peers::peer(IVYKIS, "event_ivykis", arguments))
+        .beside([c_peers::peer(IVYKIS, "event_ivykis", arguments)])
         .aims([Aim::Of(RAW, 1.05)])
+        .on_all_cores()
         .pairs(11)
         .note(
             "Two loops on one core post each other an event in turn, and sleep in between. `eventfd + epoll` is the \

@@ -61,8 +61,15 @@ fn backlog(name: &str, contest: impl Fn(Load) -> Contest + Copy + 'static) -> Ro
         )
 }
 
+/// The same for any number of entries, for as long as a million take.
+pub(crate) fn line(name: impl Into<String>, entries: u64) -> Row {
+    row(name, move |_| {
+        Contest::backlog(entries, (1_000_000 / entries).clamp(1, 100_000))
+    })
+}
+
 /// A row in which every lock runs on its own natural executor.
-fn row(name: &str, contest: impl Fn(Load) -> Contest + Copy + 'static) -> Row {
+fn row(name: impl Into<String>, contest: impl Fn(Load) -> Contest + Copy + 'static) -> Row {
     let ours = Contestant::new("tevent", move |load| {
         runtimes::tevent(contest(load).timed(take_turns::<Queue>, tevent::spawn))
     });

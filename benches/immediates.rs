@@ -25,10 +25,9 @@ pub(crate) fn rows() -> Vec<Row> {
     let times = |ops| move |load: Load| vec![load.ops(ops).to_string()];
     let c_tevent = c_peers::peer(C_TEVENT, "immediate_tevent", times(TIMES));
     let ivykis = c_peers::peer("ivykis", "immediate_ivykis", times(TIMES_WITH_POLL));
-    let aim = c_tevent.is_some().then_some(Aim::Of(C_TEVENT, 0.33));
     let row = Row::new("self-rescheduling immediate", Unit::NanosPerOp, ours)
-        .beside(c_tevent.into_iter().chain(ivykis))
-        .aims(aim)
+        .beside([c_tevent, ivykis])
+        .aims([Aim::Of(C_TEVENT, 0.33)])
         .note(
             "All peers are in C: the feature `c-peers`. ivykis looks at the descriptors in every round, C tevent in \
              none, ours after 256 calls.",

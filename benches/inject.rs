@@ -126,7 +126,7 @@ fn closures(name: &str, producers: u64) -> Row {
         Contestant::new("calloop", move |load| run_in_calloop(&rounds(load)?)),
         Contestant::new("tokio spawn", move |load| run_in_tokio(&rounds(load)?)),
     ])
-    .beside(c_peers::peer("C tevent", "thread_tevent", in_c))
+    .beside([c_peers::peer("C tevent", "thread_tevent", in_c)])
     .aims([Aim::Of("crossbeam boxed", 2.0), Aim::Of("calloop", 0.3)])
     .note(
         "A closure that was moved into a box on one thread is run on another. tokio spawns a task for it, which nobody \

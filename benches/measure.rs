@@ -1,9 +1,10 @@
-//! Measuring a row: ours and each peer in turn, every measurement in a process of its own.
+//! Measuring a row: ours and each peer in turn, there and back again, every measurement in a process of its own.
 //!
 //! A process of its own means that nobody finds the heap, the threads and the thread-locals that another left behind.
 
 use std::env;
 use std::io;
+use std::iter;
 use std::process::{Command, Stdio};
 
 use crate::row::{Contestant, Load, Row};
@@ -11,20 +12,26 @@ use crate::row::{Contestant, Load, Row};
 /// The figures of one row, in the order of the rounds.
 pub(crate) struct Measured {
     pub(crate) ours: Vec<f64>,
-    /// As the row's peers.
+    /// As the row's peers; empty for those that are not installed.
     pub(crate) peers: Vec<Vec<f64>>,
 }
 
-/// Runs all contestants in turn (A B C, A B C, ...), so often.
+/// Runs all contestants in turn, so often (A B C, C B A, ...): what one leaves in the machine meets each of the others.
 pub(crate) fn measure(row: &Row, load: Load, rounds: u16) -> io::Result<Measured> {
     let mut measured = Measured {
         ours: Vec::new(),
         peers: vec![Vec::new(); row.peers.len()],
     };
-    for _ in 0..rounds {
-        measured.ours.push(in_child(row, &row.ours, load)?);
-        for (peer, figures) in row.peers.iter().zip(&mut measured.peers) {
-            figures.push(in_child(row, peer, load)?);
+    for round in 0..rounds {
+        let figures = iter::once(&mut measured.ours).chain(&mut measured.peers);
+        let mut pairs: Vec<_> = row.contestants().zip(figures).collect();
+        if round % 2 == 1 {
+            pairs.reverse();
+        }
+        for (contestant, figures) in pairs {
+            if contestant.is_installed() {
+                figures.push(in_child(row, contestant, load)?);
+            }
         }
     }
     Ok(measured)

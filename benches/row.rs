@@ -15,6 +15,8 @@ pub(crate) struct Row {
     pub(crate) aims: Vec<Aim>,
     /// How often ours and each peer are measured.
     pub(crate) pairs: u16,
+    /// Whether a measurement has one core only, as a loop on one thread needs no more.
+    pub(crate) is_pinned: bool,
     /// What a reader has to know to judge the figures: what is counted, where a peer does less or other work.
     pub(crate) note: &'static str,
 }
@@ -22,7 +24,8 @@ pub(crate) struct Row {
 /// Somebody who can do the work of a row.
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
-    run: Box<Run>,
+    /// `None` where this machine has not what it is made of.
+    run: Option<Box<Run>>,
 }
 
 /// Does the work once to warm up and once more to be counted; returns the figure in the row's unit.
@@ -40,6 +43,11 @@ pub(crate) enum Unit {
     NanosPerOp,
     WritesPerOp,
     KiloOpsPerSecond,
+    MicrosLate,
+    BytesEach,
+    AllocationsEach,
+    AllocationsPerOp,
+    Megabytes,
 }
 
 /// What is asked of a row.
@@ -62,6 +70,7 @@ impl Row {
             peers: Vec::new(),
             aims: Vec::new(),
             pairs: MIN_PAIRS,
+            is_pinned: true,
             note: "",
         }
     }
@@ -81,6 +90,12 @@ impl Row {
         self
     }
 
+    /// For contestants that start threads of their own, which must not share one core.
+    pub(crate) fn on_all_cores(mut self) -> Self {
+        self.is_pinned = false;
+        self
+    }
+
     pub(crate) fn note(mut self, note: &'static str) -> Self {
         self.note = note;
         self
@@ -96,12 +111,24 @@ impl Contestant {
     pub(crate) fn new(name: &'static str, run: impl Fn(Load) -> io::Result<f64> + 'static) -> Self {
         Self {
             name,
-            run: Box::new(run),
+            run: Some(Box::new(run)),
         }
     }
 
+    /// Somebody who is named in the table and not measured: not installed.
+    pub(crate) fn absent(name: &'static str) -> Self {
+        Self { name, run: None }
+    }
+
+    pub(crate) fn is_installed(&self) -> bool {
+        self.run.is_some()
+    }
+
     pub(crate) fn run(&self, load: Load) -> io::Result<f64> {
-        (self.run)(load)
+        match &self.run {
+            Some(run) => run(load),
+            None => Err(io::Error::other(format!("{} is not installed", self.name))),
+        }
     }
 }
 
@@ -118,7 +145,20 @@ impl Unit {
             Self::NanosPerOp => "ns/op",
             Self::WritesPerOp => "writes/op",
             Self::KiloOpsPerSecond => "k op/s",
+            Self::MicrosLate => "us late",
+            Self::BytesEach => "bytes each",
+            Self::AllocationsEach => "allocs each",
+            Self::AllocationsPerOp => "allocs/op",
+            Self::Megabytes => "MB",
         }
+    }
+
+    /// A figure that is counted, not measured, and the same every time.
+    pub(crate) fn is_counted(self) -> bool {
+        matches!(
+            self,
+            Self::BytesEach | Self::AllocationsEach | Self::AllocationsPerOp
+        )
     }
 
     pub(crate) fn less_is_better(self) -> bool {

@@ -17,32 +17,45 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 fn many() -> Row {
-    Row::new(
-        "spawn + join, 1 M live tasks",
-        Unit::NanosPerOp,
-        Contestant::new("tevent", |_| runtimes::tevent(batch(tevent::spawn, task))),
-    )
-    .beside([
-        Contestant::new("tokio", |_| runtimes::tokio(batch(tokio::spawn, task))),
-        Contestant::new("monoio", |_| runtimes::monoio(batch(monoio::spawn, task))),
-        Contestant::new("smol static", |_| {
-            runtimes::smol(|executor| batch(|future| executor.spawn(future), task))
-        }),
-        Contestant::new("smol local", |_| {
-            runtimes::smol_local(|executor| batch(move |future| executor.spawn(future), task))
-        }),
-        Contestant::new("futures", |_| {
-            runtimes::futures(|pool| {
-                let spawn = move |future| pool.spawn(future);
-                batch(spawn, task)
-            })
-        }),
-    ])
+    live_tasks("spawn + join, 1 M live tasks", MANY)
     .aims([Aim::OfFastest(1.0), Aim::Of("tokio", 0.4)])
     .note(
         "All are spawned before the first is polled; the memory of a first, uncounted batch is warm. monoio \
          catches no panics of tasks.",
     )
+}
+
+/// A row in which so many tasks live at the same time.
+pub(crate) fn live_tasks(name: impl Into<String>, tasks: u64) -> Row {
+    Row::new(
+        name,
+        Unit::NanosPerOp,
+        Contestant::new("tevent", move |_| {
+            runtimes::tevent(batch(tasks, tevent::spawn, task))
+        }),
+    )
+    .beside([
+        Contestant::new("tokio", move |_| {
+            runtimes::tokio(batch(tasks, tokio::spawn, task))
+        }),
+        Contestant::new("monoio", move |_| {
+            runtimes::monoio(batch(tasks, monoio::spawn, task))
+        }),
+        Contestant::new("smol static", move |_| {
+            runtimes::smol(|executor| batch(tasks, |future| executor.spawn(future), task))
+        }),
+        Contestant::new("smol local", move |_| {
+            runtimes::smol_local(|executor| {
+                batch(tasks, move |future| executor.spawn(future), task)
+            })
+        }),
+        Contestant::new("futures", move |_| {
+            runtimes::futures(|pool| {
+                let spawn = move |future| pool.spawn(future);
+                batch(tasks, spawn, task)
+            })
+        }),
+    ])
 }
 
 fn one_by_one() -> Row {
@@ -96,11 +109,15 @@ pub(crate) async fn spawn_and_join<H: Future>(tasks: u64, spawn: impl Fn(u64) ->
     }
 }
 
-async fn batch<F, H: Future>(spawn: impl Fn(F) -> H, make: impl Fn(u64) -> F) -> f64 {
-    spawn_and_join(MANY, |index| spawn(make(index))).await;
-    let start = Instant::now();
-    spawn_and_join(MANY, |index| spawn(make(index))).await;
-    nanos_per_op(start, MANY)
+/// So many at a time, until a million have been: once for a million.
+async fn batch<F, H: Future>(tasks: u64, spawn: impl Fn(F) -> H, make: impl Fn(u64) -> F) -> f64 {
+    let round = async || spawn_and_join(tasks, |index| spawn(make(index))).await;
+    round().await;
+    let (start, rounds) = (Instant::now(), (MANY / tasks).max(1));
+    for _ in 0..rounds {
+        round().await;
+    }
+    nanos_per_op(start, rounds * tasks)
 }
 
 async fn chain<F, H: Future>(times: u64, spawn: impl Fn(F) -> H, make: impl Fn(u64) -> F) -> f64 {

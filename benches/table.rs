@@ -14,6 +14,10 @@ use crate::verdict::{Spread, Verdict};
 
 const HEAD: [&str; 7] = ["row", "unit", "ours", "peers", "ratio", "aim", "held"];
 
+/// The lines of a Markdown file between which the table goes.
+const BEGIN: &str = "<!-- table: begin -->";
+const END: &str = "<!-- table: end -->";
+
 /// The rows measured so far.
 #[derive(Default)]
 pub(crate) struct Table {
@@ -28,7 +32,8 @@ struct Line {
     row: String,
     unit: &'static str,
     ours: f64,
-    peers: BTreeMap<&'static str, f64>,
+    /// `null` for those that are not installed.
+    peers: BTreeMap<&'static str, Option<f64>>,
     fastest: Option<&'static str>,
     ratio: Option<f64>,
     aim: String,
@@ -43,7 +48,10 @@ impl Table {
         let peers = row.peers.iter().map(name).zip(&verdict.peers);
         let medians: Vec<_> = peers
             .clone()
-            .map(|(name, figures)| format!("{name} {}", short(figures.median)))
+            .map(|(name, figures)| match figures {
+                Some(figures) => format!("{name} {}", short(figures.median)),
+                None => format!("{name} not installed"),
+            })
             .collect();
         self.cells.push([
             format!("{number} {}", row.name),
@@ -62,7 +70,9 @@ impl Table {
             row: row.name.clone(),
             unit: row.unit.name(),
             ours: verdict.ours.median,
-            peers: peers.map(|(name, all)| (name, all.median)).collect(),
+            peers: peers
+                .map(|(name, all)| (name, all.map(|all| all.median)))
+                .collect(),
             fastest: verdict.fastest.map(|index| row.peers[index].name),
             ratio: verdict.ratio.map(|ratio| ratio.median),
             aim: aims.join(", "),
@@ -71,11 +81,46 @@ impl Table {
     }
 
     pub(crate) fn write_json(&self, path: &Path) -> io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
         let text = serde_json::to_string_pretty(&self.lines)?;
         fs::write(path, text + "\n")
+    }
+
+    /// Puts the table between the marks in a Markdown file, in place of what is there.
+    pub(crate) fn write_markdown(&self, path: &Path) -> io::Result<()> {
+        let text = fs::read_to_string(path)?;
+        let place = text.split_once(BEGIN).and_then(|(before, rest)| {
+            let (_, after) = rest.split_once(END)?;
+            Some((before, after))
+        });
+        let Some((before, after)) = place else {
+            let asked = format!(
+                "{}: put the lines `{BEGIN}` and `{END}` where the table goes",
+                path.display()
+            );
+            return Err(io::Error::other(asked));
+        };
+        fs::write(
+            path,
+            format!("{before}{BEGIN}\n{}{END}{after}", self.markdown()),
+        )
+    }
+
+    fn markdown(&self) -> String {
+        let line = |cells: &[String]| {
+            let cells = cells.iter().map(|cell| cell.replace('\n', "<br>"));
+            format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+        };
+        let notes = self.notes.iter();
+        let notes = notes.map(|(note, rows)| format!("- {}: {note}\n", numbers(rows)));
+        [
+            line(&HEAD.map(str::to_owned)),
+            "|---|---|---:|---|---:|---|---|\n".to_owned(),
+        ]
+        .into_iter()
+        .chain(self.cells.iter().map(|cells| line(cells)))
+        .chain(["\n".to_owned()])
+        .chain(notes)
+        .collect()
     }
 }
 
@@ -97,12 +142,16 @@ impl fmt::Display for Table {
             f,
             "ratio: ours / the fastest peer's; in brackets the middle half of the measurements."
         )?;
-        for (note, numbers) in &self.notes {
-            let numbers: Vec<_> = numbers.iter().map(usize::to_string).collect();
-            writeln!(f, "{}: {note}", numbers.join(", "))?;
+        for (note, rows) in &self.notes {
+            writeln!(f, "{}: {note}", numbers(rows))?;
         }
         Ok(())
     }
+}
+
+fn numbers(rows: &[usize]) -> String {
+    let rows: Vec<_> = rows.iter().map(usize::to_string).collect();
+    rows.join(", ")
 }
 
 fn with_spread(figures: Spread) -> String {

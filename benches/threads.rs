@@ -54,6 +54,7 @@ fn row(name: &str, contest: Contest) -> Row {
             }),
         ])
         .aims([Aim::Of("tokio Mutex", 1.0)])
+        .on_all_cores()
 }
 
 impl Contest {

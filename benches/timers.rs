@@ -130,12 +130,12 @@ impl Round {
         let all = [
             self.c_program("ivykis", "timers_ivykis", OPS),
             self.c_program("libuv", "timers_libuv", OPS),
-            (self.pending <= LONGEST_LIST).then(on_a_list).flatten(),
         ];
-        all.into_iter().flatten()
+        all.into_iter()
+            .chain((self.pending <= LONGEST_LIST).then(on_a_list))
     }
 
-    fn c_program(self, name: &'static str, program: &'static str, ops: u64) -> Option<Contestant> {
+    fn c_program(self, name: &'static str, program: &'static str, ops: u64) -> Contestant {
         c_peers::peer(name, program, move |load| {
             let work = self.work.argument().to_owned();
             vec![work, self.pending.to_string(), load.ops(ops).to_string()]

@@ -8,8 +8,8 @@ use crate::row::{Aim, Row, Unit};
 /// What the figures of a row say.
 pub(crate) struct Verdict {
     pub(crate) ours: Spread,
-    /// As the row's peers.
-    pub(crate) peers: Vec<Spread>,
+    /// As the row's peers; `None` for those that are not installed.
+    pub(crate) peers: Vec<Option<Spread>>,
     /// Which of the peers has the best median.
     pub(crate) fastest: Option<usize>,
     /// Ours divided by the fastest's, pair by pair.
@@ -25,9 +25,16 @@ pub(crate) struct Spread {
     pub(crate) high: f64,
 }
 
+/// Fewer measurements have no spread to speak of.
+const MIN_FIGURES: usize = 3;
+
 /// Whether an aim holds. The order is the one of precedence among several aims: the last wins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Held {
+    /// The row has no aim.
+    NoAim,
+    /// The peer of the aim is not here.
+    NotInstalled,
     Yes,
     /// The spread is wider than the distance to the aim: the figures do not decide.
     Noisy,
@@ -36,7 +43,8 @@ pub(crate) enum Held {
 
 impl Verdict {
     pub(crate) fn of(row: &Row, measured: &Measured) -> Self {
-        let peers: Vec<_> = measured.peers.iter().map(|all| Spread::of(all)).collect();
+        let spread = |all: &Vec<f64>| (!all.is_empty()).then(|| Spread::of(all));
+        let peers: Vec<_> = measured.peers.iter().map(spread).collect();
         let fastest = fastest(row.unit, &peers);
         let ratio_to = |peer: usize| ratios(&measured.ours, &measured.peers[peer]);
         let mut verdict = Self {
@@ -44,23 +52,28 @@ impl Verdict {
             ratio: fastest.and_then(ratio_to),
             fastest,
             peers,
-            held: Held::Yes,
+            held: Held::NoAim,
         };
         let judge = |aim: &Aim| match *aim {
+            Aim::OfFastest(_) if fastest.is_none() => Held::NotInstalled,
             Aim::OfFastest(limit) => judged(verdict.ratio, limit, row.unit),
-            Aim::Of(name, limit) => {
-                let peer = row.peers.iter().position(|peer| peer.name == name);
-                judged(peer.and_then(ratio_to), limit, row.unit)
-            }
+            Aim::Of(name, limit) => match row.peers.iter().position(|peer| peer.name == name) {
+                Some(peer) if verdict.peers[peer].is_none() => Held::NotInstalled,
+                peer => judged(peer.and_then(ratio_to), limit, row.unit),
+            },
             Aim::Absolute(limit) => judged(Some(verdict.ours), limit, row.unit),
         };
-        verdict.held = row.aims.iter().map(judge).max().unwrap_or(Held::Yes);
+        verdict.held = row.aims.iter().map(judge).max().unwrap_or(Held::NoAim);
+        let is_enough = row.unit.is_counted() || measured.ours.len() >= MIN_FIGURES;
+        if !is_enough && verdict.held > Held::NotInstalled {
+            verdict.held = Held::Noisy;
+        }
         verdict
     }
 }
 
 impl Spread {
-    fn of(values: &[f64]) -> Self {
+    pub(crate) fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         Self {
@@ -85,13 +98,16 @@ fn quantile(sorted: &[f64], part: f64) -> f64 {
     }
 }
 
-fn fastest(unit: Unit, peers: &[Spread]) -> Option<usize> {
-    let by_median = |a: &usize, b: &usize| peers[*a].median.total_cmp(&peers[*b].median);
-    if unit.less_is_better() {
-        (0..peers.len()).min_by(by_median)
+fn fastest(unit: Unit, peers: &[Option<Spread>]) -> Option<usize> {
+    let numbered = peers.iter().enumerate();
+    let medians = numbered.filter_map(|(index, peer)| Some((index, (*peer)?.median)));
+    let by_median = |a: &(usize, f64), b: &(usize, f64)| a.1.total_cmp(&b.1);
+    let fastest = if unit.less_is_better() {
+        medians.min_by(by_median)
     } else {
-        (0..peers.len()).max_by(by_median)
-    }
+        medians.max_by(by_median)
+    };
+    fastest.map(|(index, _)| index)
 }
 
 /// `None` where the peer's figure is zero, which has no ratio.
@@ -121,6 +137,8 @@ fn judged(value: Option<Spread>, limit: f64, unit: Unit) -> Held {
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoAim => "-",
+            Self::NotInstalled => "not installed",
             Self::Yes => "held",
             Self::Noisy => "noisy",
             Self::No => "not held",

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use tevent_core::wake::wake_in_batches;
+use tevent_core::panics::Panics;
 
 use crate::signal::fork::Process;
 use crate::token::Token;
@@ -45,18 +45,9 @@ impl Wake for Ringer {
 ///
 /// If a waker panicked: with the first such panic, after all the others have been woken.
 pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
-    if wakers.is_empty() {
-        // Most waits wake nobody here, and a batch costs 200 instructions.
-        return;
+    let mut panics = Panics::default();
+    for waker in wakers.drain(..) {
+        panics.guard(|| waker.wake());
     }
-    let mut rest = wakers.drain(..);
-    wake_in_batches(|batch| {
-        while !batch.is_full()
-            && let Some(waker) = rest.next()
-        {
-            batch
-                .push(waker)
-                .expect("a batch that is not full has room");
-        }
-    });
+    panics.resume();
 }

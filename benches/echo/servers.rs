@@ -1,0 +1,158 @@
+//! The servers. Each accepts so many connections, and ends when the last of them has.
+
+use std::io;
+use std::net::TcpListener;
+
+use async_io::Async;
+use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
+use rustix::event::epoll;
+
+use crate::runtimes;
+
+/// Room for what is read at once.
+const BUFFER: usize = 1024;
+
+pub(super) fn tevent(listener: TcpListener, connections: usize) -> io::Result<()> {
+    use futures::{AsyncReadExt, AsyncWriteExt};
+
+    async fn echo(stream: tevent::net::TcpStream) -> io::Result<()> {
+        let (mut reader, mut writer) = (&stream, &stream);
+        let mut buffer = [0; BUFFER];
+        loop {
+            match reader.read(&mut buffer).await? {
+                0 => return Ok(()),
+                length => writer.write_all(&buffer[..length]).await?,
+            }
+        }
+    }
+
+    runtimes::tevent(async {
+        let listener = tevent::net::TcpListener::from_std(listener)?;
+        let mut tasks = Vec::new();
+        for _ in 0..connections {
+            tasks.push(tevent::spawn(echo(listener.accept().await?.0)));
+        }
+        for task in tasks {
+            task.await?;
+        }
+        Ok(())
+    })?
+}
+
+pub(super) fn tokio(listener: TcpListener, connections: usize) -> io::Result<()> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn echo(mut stream: tokio::net::TcpStream) -> io::Result<()> {
+        let mut buffer = [0; BUFFER];
+        loop {
+            match stream.read(&mut buffer).await? {
+                0 => return Ok(()),
+                length => stream.write_all(&buffer[..length]).await?,
+            }
+        }
+    }
+
+    listener.set_nonblocking(true)?;
+    runtimes::tokio(async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let mut tasks = Vec::new();
+        for _ in 0..connections {
+            tasks.push(tokio::spawn(echo(listener.accept().await?.0)));
+        }
+        for task in tasks {
+            task.await??;
+        }
+        Ok(())
+    })?
+}
+
+/// Its reads and writes own the buffer meanwhile.
+pub(super) fn monoio(listener: TcpListener, connections: usize) -> io::Result<()> {
+    use monoio::buf::IoBuf;
+
+    async fn echo(mut stream: monoio::net::TcpStream) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let (read, filled) = stream.read(buffer).await;
+            match read? {
+                0 => return Ok(()),
+                length => {
+                    let (written, slice) = stream.write_all(filled.slice(..length)).await;
+                    written?;
+                    buffer = slice.into_inner();
+                }
+            }
+        }
+    }
+
+    runtimes::monoio(async move {
+        let listener = monoio::net::TcpListener::from_std(listener)?;
+        let mut tasks = Vec::new();
+        for _ in 0..connections {
+            tasks.push(monoio::spawn(echo(listener.accept().await?.0)));
+        }
+        for task in tasks {
+            task.await?;
+        }
+        Ok(())
+    })?
+}
+
+/// With its reactor on the same thread.
+pub(super) fn smol(listener: TcpListener, connections: usize) -> io::Result<()> {
+    use futures_lite::{AsyncReadExt, AsyncWriteExt};
+
+    async fn echo(mut stream: Async<std::net::TcpStream>) -> io::Result<()> {
+        let mut buffer = [0; BUFFER];
+        loop {
+            match stream.read(&mut buffer).await? {
+                0 => return Ok(()),
+                length => stream.write_all(&buffer[..length]).await?,
+            }
+        }
+    }
+
+    let executor = async_executor::LocalExecutor::new().leak();
+    async_io::block_on(executor.run(async {
+        let listener = Async::new(listener)?;
+        let mut tasks = Vec::new();
+        for _ in 0..connections {
+            tasks.push(executor.spawn(echo(listener.accept().await?.0)));
+        }
+        for task in tasks {
+            task.await?;
+        }
+        Ok(())
+    }))
+}
+
+/// The limit: one wait for many events, one read and one write for each. The same as `c/echo_epoll.c`.
+pub(super) fn bare(listener: TcpListener, connections: usize) -> io::Result<()> {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let mut streams = Vec::new();
+    for index in 0..connections {
+        let stream = listener.accept()?.0;
+        stream.set_nonblocking(true)?;
+        let data = epoll::EventData::new_u64(index as u64);
+        epoll::add(&epoll, &stream, data, epoll::EventFlags::IN)?;
+        streams.push(stream);
+    }
+    let mut buffer = [0; BUFFER];
+    let mut events = Vec::with_capacity(1024);
+    let mut open = connections;
+    while open > 0 {
+        events.clear();
+        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
+        for event in &events {
+            let stream = &streams[event.data.u64() as usize];
+            match rustix::io::read(stream, &mut buffer)? {
+                0 => {
+                    epoll::delete(&epoll, stream)?;
+                    open -= 1;
+                }
+                length => assert_eq!(rustix::io::write(stream, &buffer[..length])?, length),
+            }
+        }
+    }
+    Ok(())
+}
