@@ -46,8 +46,8 @@
 //!   and cleanups; [`request()`] for code that ends by a callback; a [`RequestScope`] for children; the rest in
 //!   [`request`](mod@request).
 //! - Other threads reach a loop by a [`ThreadProxy`], which takes closures and futures, a [`Mailbox`] for values of one
-//!   type, or an [`Event`] that carries nothing and is only rung; work that would hold the loop goes to other threads by
-//!   [`spawn_blocking`]; the rest in [`thread`].
+//!   type, or an [`Event`] that carries nothing and is only rung. Work that would hold the loop goes to other threads
+//!   by [`spawn_blocking`]; the rest in [`thread`].
 //! - Sockets, and a writer that keeps many tasks' records whole and in order on one of them: [`net`].
 //!
 //! This crate only re-exports; the code lives in the crates `tevent-context`, `tevent-executor`, `tevent-queue`,
