@@ -380,12 +380,12 @@ impl<N> Unpin for Give<'_, N> {}
 
 impl<N> Drop for Give<'_, N> {
     fn drop(&mut self) {
-        let mut panics = Panics::default();
         if self.key.is_some() {
-            panics.guard(|| self.notes.givers.remove(&mut self.key));
+            self.notes.givers.remove(&mut self.key);
             quietly(|panics| self.notes.wake_next(panics));
         }
         let value = self.value.take();
+        let mut panics = Panics::default();
         panics.guard(|| drop(value));
         panics.resume();
     }

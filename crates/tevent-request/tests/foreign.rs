@@ -469,6 +469,50 @@ fn b12_a_stream_whose_work_panics_is_over() {
     assert_eq!(values.next().now_or_never(), Some(None));
 }
 
+/// A waker that does nothing, but each time one of its clones is dropped, it panics.
+fn waker_of_bombs() -> ManuallyDrop<Waker> {
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| RawWaker::new(data, &TABLE),
+        |_| (),
+        |_| (),
+        |_| panic!("waker's own"),
+    );
+    // SAFETY: there is no data, so nothing is shared and nothing is freed.
+    ManuallyDrop::new(unsafe { Waker::new(std::ptr::null(), &TABLE) })
+}
+
+/// Polls it once, and drops it in a panic.
+#[track_caller]
+fn dropped_with_its_waker<F: Future>(future: F) {
+    let mut future = Box::pin(future);
+    let waker = waker_of_bombs();
+    let polled = future.poll_unpin(&mut TaskContext::from_waker(&waker));
+    assert!(polled.is_pending());
+    dropped_in_a_panic(future);
+}
+
+#[test]
+fn b13_every_future_is_dropped_in_a_panic_though_its_waker_panics() {
+    let rig = Rig::new();
+    let handle = rig.context.handle();
+    let token = CancelToken::new();
+    dropped_with_its_waker(token.cancelled());
+    dropped_with_its_waker(token.unless(pending::<()>()));
+    let (_completer, promised) = request::<u32, String>("r");
+    dropped_with_its_waker(promised);
+    let late = pending::<Never>().request("r");
+    dropped_with_its_waker(late.endtime_on(&handle, rig.at(5)).boxed());
+    let (_completer, notifier, _values) = request_stream::<u32, String>("r", 1);
+    assert_eq!(notifier.try_notify(1), Ok(()));
+    dropped_with_its_waker(notifier.notify(2));
+    let (_completer, _notifier, values) = request_stream::<u32, String>("r", 1);
+    dropped_with_its_waker(values.into_future());
+    let scope = RequestScope::on(&handle, "s");
+    dropped_with_its_waker(scope.spawn(pending::<Never>().request("child")));
+    dropped_with_its_waker(scope.join());
+    dropped_with_its_waker(pending::<Never>().request("task").spawn_on(&handle));
+}
+
 #[test]
 fn b13_a_stream_is_dropped_with_bombs_in_it() {
     for in_a_panic in [false, true] {
