@@ -293,14 +293,10 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
 
     /// Whoever cancels `token` asks this request, too. Without effect if the work has no token of its own.
     pub fn under(self, token: &CancelToken) -> Self {
-        self.adopt_by(token);
-        self
-    }
-
-    pub(crate) fn adopt_by(&self, token: &CancelToken) {
         if let Some(node) = self.node() {
             token.node().adopt(&node);
         }
+        self
     }
 
     /// Where it stands: [`State::InProgress`] until its result is taken, then [`State::Received`]. The state it ended
@@ -342,7 +338,8 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
         &self.head.label
     }
 
-    fn node(&self) -> Option<Rc<Node>> {
+    /// Where a cancel is asked for, if the work has such a place.
+    pub(crate) fn node(&self) -> Option<Rc<Node>> {
         let head = &self.head;
         let node = head.node.clone().or_else(|| self.work.node())?;
         node.owner.is(&head.mark, &head.label);

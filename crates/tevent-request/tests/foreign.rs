@@ -667,6 +667,29 @@ fn b16_a_waker_may_poll_the_request_it_is_of() {
 }
 
 #[test]
+fn b16_a_listener_may_drop_the_scope_that_a_child_is_spawned_into() {
+    thread_local! {
+        static SCOPE: RefCell<Option<RequestScope>> = const { RefCell::new(None) };
+    }
+    let rig = Rig::new();
+    let scope = RequestScope::on(&rig.context.handle(), "s");
+    let handle = scope.handle();
+    scope.cancel(); // the children of later are asked by their spawn
+    SCOPE.set(Some(scope));
+    let (completer, promised) = request::<u32, String>("r");
+    let mut listens = completer.token().cancelled();
+    let drops = Waker::from(Arc::new(Act(|| drop(SCOPE.take()))));
+    let mut cx = TaskContext::from_waker(&drops);
+    assert!(listens.poll_unpin(&mut cx).is_pending());
+    let mut child = handle.spawn(promised);
+    assert!(SCOPE.take().is_none());
+    rig.settle();
+    let abandoned = Poll::Ready(Err(RequestError::Abandoned));
+    assert_eq!(poll_once(&mut child), abandoned);
+    assert!(completer.is_over());
+}
+
+#[test]
 fn b16_a_scope_of_one_context_serves_the_tasks_of_another() {
     let (one, two) = (Rig::new(), Rig::new());
     let scope = Rc::new(RequestScope::on(&one.context.handle(), "s"));

@@ -99,7 +99,7 @@ impl Inner {
         }
         let line = self.line.borrow().clone();
         let wait = line.map(|line| Wait::new(&line, &mut request));
-        request.adopt_by(&self.token);
+        let place = request.node();
         let label = request.label().clone();
         let id = self.next.replace(self.next.get() + 1);
         let since = self.handle.now();
@@ -115,6 +115,10 @@ impl Inner {
                 has_begun,
             };
             self.children.borrow_mut().insert(id, record);
+        }
+        // Last: who listens is foreign code, and may end the scope. It finds the child there.
+        if let Some(place) = place {
+            self.token.node().adopt(&place);
         }
         Ok(child)
     }
