@@ -140,10 +140,7 @@ impl<T, E, F: Future<Output = Result<T, RequestError<E>>>> Request<T, E, FutureW
     /// assert_eq!(block_on(request), Err(RequestError::Cancelled));
     /// ```
     #[track_caller]
-    pub fn new(name: impl Into<Cow<'static, str>>, work: impl FnOnce(CancelToken) -> F) -> Self
-    where
-        F: Future<Output = Result<T, RequestError<E>>> + 'static,
-    {
+    pub fn new(name: impl Into<Cow<'static, str>>, work: impl FnOnce(CancelToken) -> F) -> Self {
         let created = Location::caller();
         let node = Rc::<Node>::default();
         let future = work(CancelToken::of(Rc::clone(&node)));

@@ -1,7 +1,7 @@
 //! What somebody who uses requests for the first time expects.
 
 use tevent_context::{Context, VirtualClock};
-use tevent_request::{CancelToken, State, request};
+use tevent_request::{CancelToken, Request, RequestError, RequestExt, State, request};
 
 fn context() -> Context {
     let builder = Context::builder().virtual_clock(&VirtualClock::new());
@@ -46,4 +46,23 @@ fn r5_a_token_that_is_asked_for_after_the_end_knows_it() {
     assert!(!token.cancel() && !token.is_cancelled());
     drop(request);
     assert!(token.is_cancelled());
+}
+
+#[test]
+fn work_that_is_awaited_in_place_may_borrow() {
+    let word = String::from("word");
+    let len = context().block_on(async {
+        let read = async { Ok::<_, String>(word.len()) }.request("read");
+        let listens = Request::new("listens", |token| {
+            let word = &word;
+            async move {
+                token
+                    .unless(async { word.len() })
+                    .await
+                    .ok_or(RequestError::Cancelled)
+            }
+        });
+        Request::<_, String, _>::full("both", async { Ok(read.await? + listens.await?) }).await
+    });
+    assert_eq!(len, Ok(8));
 }
