@@ -268,7 +268,7 @@ impl Drop for Polling {
     }
 }
 
-/// Where a child came from, for those who look at it. It keeps nothing alive; by default, from nowhere.
+/// Where a child waits for its place, for those who look at it. It keeps nothing alive; by default, nowhere.
 #[derive(Default)]
 pub(super) struct Origin {
     scope: Weak<Inner>,
