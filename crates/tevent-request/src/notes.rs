@@ -123,6 +123,7 @@ impl<N: 'static, E: 'static> RequestStream<N, E> {
         }
     }
 
+    #[track_caller]
     fn of(bound: usize, request: Request<(), E>) -> (Notifier<N>, Self) {
         let notes = Notes::new(bound);
         let notifier = Notifier {
@@ -280,6 +281,7 @@ impl<N> Clone for Notifier<N> {
 }
 
 impl<N> Notes<N> {
+    #[track_caller]
     fn new(bound: usize) -> Rc<Self> {
         assert!(bound > 0, "a stream of values needs room for one");
         Rc::new(Self {

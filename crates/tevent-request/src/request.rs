@@ -521,7 +521,8 @@ impl<T, E, W: Work<T, E>> Future for Request<T, E, W> {
         let _working_for_it = this.head.mark.enter();
         assert!(
             this.head.life.is_in_progress(),
-            "a request was polled after it was ready"
+            "{} was polled after it was ready: await it once, or drop it then",
+            this.head.label
         );
         if self.is_orphan() {
             return Poll::Ready(Err(self.end_early(RequestError::Abandoned)));
