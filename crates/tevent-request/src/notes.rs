@@ -123,6 +123,7 @@ impl<N: 'static, E: 'static> RequestStream<N, E> {
         }
     }
 
+    #[track_caller]
     fn of(bound: usize, request: Request<(), E>) -> (Notifier<N>, Self) {
         let notes = Notes::new(bound);
         let notifier = Notifier {
@@ -280,6 +281,7 @@ impl<N> Clone for Notifier<N> {
 }
 
 impl<N> Notes<N> {
+    #[track_caller]
     fn new(bound: usize) -> Rc<Self> {
         assert!(bound > 0, "a stream of values needs room for one");
         Rc::new(Self {
@@ -380,12 +382,12 @@ impl<N> Unpin for Give<'_, N> {}
 
 impl<N> Drop for Give<'_, N> {
     fn drop(&mut self) {
-        let mut panics = Panics::default();
         if self.key.is_some() {
-            panics.guard(|| self.notes.givers.remove(&mut self.key));
+            self.notes.givers.remove(&mut self.key);
             quietly(|panics| self.notes.wake_next(panics));
         }
         let value = self.value.take();
+        let mut panics = Panics::default();
         panics.guard(|| drop(value));
         panics.resume();
     }

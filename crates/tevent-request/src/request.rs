@@ -140,10 +140,7 @@ impl<T, E, F: Future<Output = Result<T, RequestError<E>>>> Request<T, E, FutureW
     /// assert_eq!(block_on(request), Err(RequestError::Cancelled));
     /// ```
     #[track_caller]
-    pub fn new(name: impl Into<Cow<'static, str>>, work: impl FnOnce(CancelToken) -> F) -> Self
-    where
-        F: Future<Output = Result<T, RequestError<E>>> + 'static,
-    {
+    pub fn new(name: impl Into<Cow<'static, str>>, work: impl FnOnce(CancelToken) -> F) -> Self {
         let created = Location::caller();
         let node = Rc::<Node>::default();
         let future = work(CancelToken::of(Rc::clone(&node)));
@@ -293,14 +290,10 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
 
     /// Whoever cancels `token` asks this request, too. Without effect if the work has no token of its own.
     pub fn under(self, token: &CancelToken) -> Self {
-        self.adopt_by(token);
-        self
-    }
-
-    pub(crate) fn adopt_by(&self, token: &CancelToken) {
         if let Some(node) = self.node() {
             token.node().adopt(&node);
         }
+        self
     }
 
     /// Where it stands: [`State::InProgress`] until its result is taken, then [`State::Received`]. The state it ended
@@ -342,7 +335,8 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
         &self.head.label
     }
 
-    fn node(&self) -> Option<Rc<Node>> {
+    /// Where a cancel is asked for, if the work has such a place.
+    pub(crate) fn node(&self) -> Option<Rc<Node>> {
         let head = &self.head;
         let node = head.node.clone().or_else(|| self.work.node())?;
         node.owner.is(&head.mark, &head.label);
@@ -527,7 +521,8 @@ impl<T, E, W: Work<T, E>> Future for Request<T, E, W> {
         let _working_for_it = this.head.mark.enter();
         assert!(
             this.head.life.is_in_progress(),
-            "a request was polled after it was ready"
+            "{} was polled after it was ready: await it once, or drop it then",
+            this.head.label
         );
         if self.is_orphan() {
             return Poll::Ready(Err(self.end_early(RequestError::Abandoned)));

@@ -107,7 +107,10 @@ impl<T, E> Future for RequestTask<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(outcome) = &mut self.outcome else {
-            panic!("a request's task was polled after it was ready");
+            panic!(
+                "the task of {} was polled after it was ready: await it once, or drop it then",
+                self.label
+            );
         };
         let Poll::Ready(outcome) = Pin::new(outcome).poll(cx) else {
             asked::answer(|| self.label.to_string());

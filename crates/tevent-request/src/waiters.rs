@@ -8,6 +8,8 @@ use std::{
 
 use tevent_core::panics::Panics;
 
+use crate::foreign::quietly;
+
 /// It may grow: each is a future that somebody holds, and it leaves when that is dropped.
 #[derive(Default)]
 pub(crate) struct Waiters {
@@ -35,12 +37,12 @@ impl Waiters {
         known.is_some_and(|known| known.will_wake(waker))
     }
 
-    /// Leaves, if there was a place.
+    /// Leaves, if there was a place. Destructors call this: a panic of the waker's own would abort the process there.
     pub(crate) fn remove(&self, key: &mut Option<u64>) {
         let waker = key
             .take()
             .and_then(|key| self.places.borrow_mut().remove(&key));
-        drop(waker);
+        quietly(|panics| panics.guard(|| drop(waker)));
     }
 
     /// Whether nobody is before this place; for who has none, whether nobody waits.

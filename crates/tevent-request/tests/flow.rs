@@ -317,6 +317,19 @@ fn b13_a_panic_of_a_hook_skips_no_cleanup() {
 }
 
 #[test]
+fn b15_a_hook_that_panics_keeps_no_other_from_being_told() {
+    let log = Log::default();
+    let _hooks = [
+        on_flow(|point| assert_eq!(point.kind, FlowKind::Create, "boom")),
+        log.hook(),
+    ];
+    let request = one().request("r");
+    let ended = catch_unwind(AssertUnwindSafe(|| block_on(request)));
+    assert!(ended.is_err());
+    log.expect(&["1 r Create", "1 r Cleanup(Done)"]);
+}
+
+#[test]
 fn debug_shows_what_a_profiled_request_has_not_ended() {
     let queue = TeventQueue::new("disk");
     profile_waits(&queue);

@@ -469,6 +469,50 @@ fn b12_a_stream_whose_work_panics_is_over() {
     assert_eq!(values.next().now_or_never(), Some(None));
 }
 
+/// A waker that does nothing, but each time one of its clones is dropped, it panics.
+fn waker_of_bombs() -> ManuallyDrop<Waker> {
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| RawWaker::new(data, &TABLE),
+        |_| (),
+        |_| (),
+        |_| panic!("waker's own"),
+    );
+    // SAFETY: there is no data, so nothing is shared and nothing is freed.
+    ManuallyDrop::new(unsafe { Waker::new(std::ptr::null(), &TABLE) })
+}
+
+/// Polls it once, and drops it in a panic.
+#[track_caller]
+fn dropped_with_its_waker<F: Future>(future: F) {
+    let mut future = Box::pin(future);
+    let waker = waker_of_bombs();
+    let polled = future.poll_unpin(&mut TaskContext::from_waker(&waker));
+    assert!(polled.is_pending());
+    dropped_in_a_panic(future);
+}
+
+#[test]
+fn b13_every_future_is_dropped_in_a_panic_though_its_waker_panics() {
+    let rig = Rig::new();
+    let handle = rig.context.handle();
+    let token = CancelToken::new();
+    dropped_with_its_waker(token.cancelled());
+    dropped_with_its_waker(token.unless(pending::<()>()));
+    let (_completer, promised) = request::<u32, String>("r");
+    dropped_with_its_waker(promised);
+    let late = pending::<Never>().request("r");
+    dropped_with_its_waker(late.endtime_on(&handle, rig.at(5)).boxed());
+    let (_completer, notifier, _values) = request_stream::<u32, String>("r", 1);
+    assert_eq!(notifier.try_notify(1), Ok(()));
+    dropped_with_its_waker(notifier.notify(2));
+    let (_completer, _notifier, values) = request_stream::<u32, String>("r", 1);
+    dropped_with_its_waker(values.into_future());
+    let scope = RequestScope::on(&handle, "s");
+    dropped_with_its_waker(scope.spawn(pending::<Never>().request("child")));
+    dropped_with_its_waker(scope.join());
+    dropped_with_its_waker(pending::<Never>().request("task").spawn_on(&handle));
+}
+
 #[test]
 fn b13_a_stream_is_dropped_with_bombs_in_it() {
     for in_a_panic in [false, true] {
@@ -619,6 +663,29 @@ fn b16_a_waker_may_poll_the_request_it_is_of() {
     REQUEST.set(Some(promised));
     assert!(completer.done(7));
     assert_eq!(SEEN.get(), Some(7));
+    assert!(completer.is_over());
+}
+
+#[test]
+fn b16_a_listener_may_drop_the_scope_that_a_child_is_spawned_into() {
+    thread_local! {
+        static SCOPE: RefCell<Option<RequestScope>> = const { RefCell::new(None) };
+    }
+    let rig = Rig::new();
+    let scope = RequestScope::on(&rig.context.handle(), "s");
+    let handle = scope.handle();
+    scope.cancel(); // the children of later are asked by their spawn
+    SCOPE.set(Some(scope));
+    let (completer, promised) = request::<u32, String>("r");
+    let mut listens = completer.token().cancelled();
+    let drops = Waker::from(Arc::new(Act(|| drop(SCOPE.take()))));
+    let mut cx = TaskContext::from_waker(&drops);
+    assert!(listens.poll_unpin(&mut cx).is_pending());
+    let mut child = handle.spawn(promised);
+    assert!(SCOPE.take().is_none());
+    rig.settle();
+    let abandoned = Poll::Ready(Err(RequestError::Abandoned));
+    assert_eq!(poll_once(&mut child), abandoned);
     assert!(completer.is_over());
 }
 

@@ -3,17 +3,19 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
-    future::Future,
+    future::{Future, pending},
     time::Duration,
 };
 
+use futures::{FutureExt, StreamExt};
 use tevent_context::{Context, spawn, yield_now};
-use tevent_request::{RequestExt, request};
+use tevent_request::{CancelToken, Request, RequestExt, RequestScope, request, request_stream};
 
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local that has neither a
@@ -21,11 +23,13 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        BYTES.set(BYTES.get() + layout.size().cast_signed());
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        BYTES.set(BYTES.get() - layout.size().cast_signed());
         // SAFETY: the caller keeps the contract of `dealloc`, and the block came from `System`.
         unsafe { System.dealloc(block, layout) }
     }
@@ -80,5 +84,48 @@ fn a_promise_allocates_once() {
             request.await
         };
         assert_eq!(allocations(promise).await, 1);
+    });
+}
+
+/// One of each that comes and goes below a scope and a token that stay.
+async fn come_and_go(scope: &RequestScope, token: &CancelToken) {
+    let listens = Request::<u32, String, _>::new("listens", |own| async move {
+        let helper = own.child();
+        yield_now().await;
+        Ok(u32::from(helper.is_cancelled()))
+    });
+    let (completer, promised) = request::<u32, String>("promised");
+    let listens = scope.spawn(listens.under(token));
+    let promised = scope.spawn(promised.under(token));
+    let asked = scope.spawn(pending::<Result<u32, String>>().request("asked").boxed());
+    let late = scope.spawn(work().request("late").timeout(Duration::from_secs(3600)));
+    assert!(completer.done(1));
+    asked.cancel();
+    drop((listens.await, promised.await, late.await));
+    let below = token.child();
+    assert_eq!(below.child().unless(work()).now_or_never(), None);
+    let (_completer, notifier, mut values) = request_stream::<u32, String>("values", 1);
+    let mut gives = [Box::pin(notifier.notify(1)), Box::pin(notifier.notify(2))];
+    assert_eq!(
+        gives.each_mut().map(|give| give.now_or_never()),
+        [Some(true), None]
+    );
+    assert_eq!(values.next().await, Some(Ok(1)));
+}
+
+#[test]
+fn what_comes_and_goes_leaves_nothing_with_those_who_stay() {
+    let context = Context::new().expect("a context");
+    context.block_on(async {
+        let (scope, token) = (RequestScope::new("stays").at_most(4), CancelToken::new());
+        let mut sizes = [0; 3];
+        for (size, round) in sizes.iter_mut().zip([100, 1000, 1000]) {
+            for _ in 0..round {
+                come_and_go(&scope, &token).await;
+            }
+            scope.join().await;
+            *size = BYTES.get();
+        }
+        assert_eq!(sizes, [sizes[0]; 3]);
     });
 }

@@ -206,6 +206,24 @@ fn a_scope_tells_who_works_and_who_waits() {
 }
 
 #[test]
+fn who_has_not_begun_waits_for_a_place_only_where_places_are_bounded() {
+    let rig = Rig::new();
+    for bounded in [false, true] {
+        let mut scope = RequestScope::on(&rig.context.handle(), "s");
+        if bounded {
+            scope = scope.at_most(1);
+        }
+        let child = scope.spawn(async { Ok::<u32, String>(1) }.request("child"));
+        let debug = format!("{child:?}");
+        assert_eq!(debug.contains("waits for its place"), bounded, "{debug}");
+        // Work that has no token cannot be asked, but where it waits.
+        assert_eq!(child.cancel(), bounded);
+        let result = rig.context.block_on(child);
+        assert_eq!(result.is_err(), bounded, "{result:?}");
+    }
+}
+
+#[test]
 fn a_child_that_awaits_another_one_for_its_own_place_is_told_by_a_stuck_loop() {
     let context = Context::builder()
         .virtual_clock(&VirtualClock::new())

@@ -468,9 +468,10 @@ impl Gate {
         self.len() >= self.limits.capacity
     }
 
+    /// Whether there is a turn to give, and somebody who waits: nobody is looked for among those that all have it.
     #[inline]
     fn may_grant(&self) -> bool {
-        self.bars == 0 && self.turns < self.limits.permits
+        self.bars == 0 && self.turns < self.limits.permits && self.len() > self.turns
     }
 
     /// The first that waits: passes those that have the turn, which stand in front.

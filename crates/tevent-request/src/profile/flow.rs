@@ -7,6 +7,7 @@ use std::{
     rc::{Rc, Weak},
 };
 
+use tevent_core::panics::Panics;
 use tevent_queue::{TraceKind, TracePoint};
 
 use super::{Mark, current};
@@ -138,9 +139,11 @@ fn tell(point: &FlowPoint<'_>) {
     // While the thread ends there may be nobody left to tell.
     let hooks = HOOKS.try_with(|hooks| Rc::clone(&hooks.borrow()));
     let Ok(hooks) = hooks else { return };
+    let mut panics = Panics::default();
     for hook in hooks.iter().filter_map(Weak::upgrade) {
-        hook(point);
+        panics.guard(move || hook(point));
     }
+    panics.resume();
 }
 
 impl Mark {

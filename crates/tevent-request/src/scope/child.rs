@@ -103,7 +103,7 @@ pub(super) fn pair<T, E, W: Work<T, E>>(
     let child = Child {
         label: request.label().clone(),
         canceller: request.canceller(),
-        origin: leave.origin(),
+        origin: wait.as_ref().map(|_| leave.origin()).unwrap_or_default(),
         slot: Slot::new(),
     };
     let filler = Filler {
@@ -131,7 +131,8 @@ impl<T, E> Child<T, E> {
         }
     }
 
-    /// Asks the child to end early; see [`Request::cancel`]. One that has not begun ends at once.
+    /// Asks the child to end early; see [`Request::cancel`]. One that waits for its place
+    /// ([`at_most`](crate::RequestScope::at_most)) always listens, and ends without having begun.
     pub fn cancel(&self) -> bool {
         self.canceller.cancel()
     }

@@ -99,7 +99,7 @@ impl Inner {
         }
         let line = self.line.borrow().clone();
         let wait = line.map(|line| Wait::new(&line, &mut request));
-        request.adopt_by(&self.token);
+        let place = request.node();
         let label = request.label().clone();
         let id = self.next.replace(self.next.get() + 1);
         let since = self.handle.now();
@@ -115,6 +115,10 @@ impl Inner {
                 has_begun,
             };
             self.children.borrow_mut().insert(id, record);
+        }
+        // Last: who listens is foreign code, and may end the scope. It finds the child there.
+        if let Some(place) = place {
+            self.token.node().adopt(&place);
         }
         Ok(child)
     }
@@ -264,7 +268,7 @@ impl Drop for Polling {
     }
 }
 
-/// Where a child came from, for those who look at it. It keeps nothing alive; by default, from nowhere.
+/// Where a child waits for its place, for those who look at it. It keeps nothing alive; by default, nowhere.
 #[derive(Default)]
 pub(super) struct Origin {
     scope: Weak<Inner>,

@@ -95,7 +95,12 @@ impl RequestScope {
     ///
     /// # Panics
     /// If it is 0.
+    #[track_caller]
     pub fn at_most(self, children: usize) -> Self {
+        assert!(
+            children > 0,
+            "a scope needs a place for one child: without one none ever begins"
+        );
         let line = TeventQueue::builder(self.inner.name.clone()).permits(children);
         let old = self.inner.line.replace(Some(line.build()));
         drop(old);
