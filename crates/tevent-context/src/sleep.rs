@@ -4,9 +4,11 @@ use std::fmt;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tevent_core::asked;
+use tevent_core::panics::Panics;
 use tevent_core::timers::TimerKey;
 
 use crate::Handle;
@@ -76,6 +78,12 @@ impl Sleep {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// The loop that it waits for.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Whether it has been ready.
@@ -156,7 +164,12 @@ impl Sleep {
     fn cancel(&mut self) {
         if let State::Waiting(key) = self.state {
             let waker = self.handle.core().timers.borrow_mut().remove(key);
-            drop(waker);
+            // Foreign code, and this may be part of a drop in a panic: a second one would abort the process.
+            if thread::panicking() {
+                let mut panics = Panics::default();
+                panics.guard(|| drop(waker));
+                panics.discard();
+            }
         }
     }
 }

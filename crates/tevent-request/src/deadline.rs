@@ -6,33 +6,30 @@ use std::{
     time::Instant,
 };
 
-use tevent_context::{Handle, Sleep};
+use tevent_context::Sleep;
 
 use crate::RequestError;
 
-/// A sleep, and the loop that keeps it: a loop that has ended wakes nobody.
-pub(crate) struct Deadline {
-    handle: Handle,
-    sleep: Sleep,
-}
+/// A sleep; but a loop that has ended wakes nobody.
+pub(crate) struct Deadline(Sleep);
 
 impl Deadline {
-    pub(crate) fn new(handle: Handle, sleep: Sleep) -> Self {
-        Self { handle, sleep }
+    pub(crate) fn new(sleep: Sleep) -> Self {
+        Self(sleep)
     }
 
     pub(crate) fn at(&self) -> Option<Instant> {
-        self.sleep.deadline()
+        self.0.deadline()
     }
 
     pub(crate) fn reset(&mut self, at: Instant) {
-        self.sleep.reset(at);
+        self.0.reset(at);
     }
 
     /// Whether the loop has ended that keeps it.
     #[inline]
     pub(crate) fn is_orphan(&self) -> bool {
-        self.handle.has_ended()
+        self.0.handle().has_ended()
     }
 
     /// Ready with the reason why the request ends here.
@@ -40,7 +37,7 @@ impl Deadline {
         if self.is_orphan() {
             return Poll::Ready(RequestError::Abandoned);
         }
-        let sleep = Pin::new(&mut self.sleep);
+        let sleep = Pin::new(&mut self.0);
         sleep.poll(cx).map(|()| RequestError::TimedOut)
     }
 }

@@ -192,7 +192,7 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
     pub fn timeout(mut self, duration: Duration) -> Self {
         let handle = Handle::current();
         let sleep = handle.sleep(duration);
-        self.end_by(Deadline::new(handle, sleep));
+        self.end_by(Deadline::new(sleep));
         self
     }
 
@@ -209,7 +209,7 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
     /// as [`RequestError::Abandoned`] when it is polled.
     pub fn endtime_on(mut self, handle: &Handle, deadline: Instant) -> Self {
         let sleep = handle.sleep_until(deadline);
-        self.end_by(Deadline::new(handle.clone(), sleep));
+        self.end_by(Deadline::new(sleep));
         self
     }
 
@@ -495,7 +495,7 @@ impl<T, E, W: Work<T, E> + Unpin> Request<T, E, W> {
         let Some(kept) = &mut self.head.deadline else {
             let handle = Handle::current();
             let sleep = handle.sleep_until(deadline);
-            self.end_by(Deadline::new(handle, sleep));
+            self.end_by(Deadline::new(sleep));
             return true;
         };
         kept.reset(deadline);

@@ -510,6 +510,8 @@ fn b13_every_future_is_dropped_in_a_panic_though_its_waker_panics() {
     let scope = RequestScope::on(&handle, "s");
     dropped_with_its_waker(scope.spawn(pending::<Never>().request("child")));
     dropped_with_its_waker(scope.join());
+    let _child = scope.spawn(pending::<Never>().request("another"));
+    dropped_with_its_waker(scope.shutdown(ms(5), ms(5)));
     dropped_with_its_waker(pending::<Never>().request("task").spawn_on(&handle));
 }
 

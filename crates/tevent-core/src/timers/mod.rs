@@ -324,9 +324,16 @@ impl<T> Timers<T> {
     /// An entry has been taken out, and its slot knows.
     #[inline]
     fn settle(&mut self) {
-        if self.heap.is_empty() {
+        if self.heap.is_empty() && !self.is_little() {
             self.refill();
         }
+    }
+
+    /// Nothing can come out of the wheel, and there is no memory to give back: so it is where timers come one at a
+    /// time.
+    #[inline]
+    fn is_little(&self) -> bool {
+        self.wheel.len() == 0 && self.slots.len() <= KEPT_SLOTS
     }
 
     /// Pours buckets into the heap until it has the timer that is due first. One with few timers is poured as it is;

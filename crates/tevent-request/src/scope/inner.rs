@@ -81,10 +81,6 @@ impl Inner {
     }
 
     #[track_caller]
-    #[expect(
-        clippy::result_large_err,
-        reason = "the request goes back to where it came from"
-    )]
     pub(super) fn spawn<T, E, W>(
         self: &Rc<Self>,
         mut request: Request<T, E, W>,

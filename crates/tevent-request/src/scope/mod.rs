@@ -87,11 +87,15 @@ impl RequestScope {
     /// served. (Those that were spawned before keep to the bound they had.)
     ///
     /// Who waits has not begun, but may end: by its deadline, by its completer, or because somebody asks; then it ends
-    /// as [`Cancelled`](crate::RequestError::Cancelled), its work untouched.
+    /// as [`Cancelled`](crate::RequestError::Cancelled), its work untouched. (Untouched by the scope: a request that was
+    /// polled before it was given here counts as one that has not begun.)
     ///
     /// A child that spawns another one here and awaits it keeps its place meanwhile. If all do, all wait for ever: give
     /// such children a scope of their own, or [`spawn`](Request::spawn) them. `Debug` of a [`Child`], and the report of
     /// a stuck loop, say of each that it waits for its place.
+    ///
+    /// While others wait, each place that becomes free costs a look past all who work: meant for hundreds, not for ten
+    /// thousands.
     ///
     /// # Panics
     /// If it is 0.
@@ -135,10 +139,6 @@ impl RequestScope {
     /// # Errors
     /// With the request; nothing has happened to it.
     #[track_caller]
-    #[expect(
-        clippy::result_large_err,
-        reason = "the request goes back to where it came from"
-    )]
     pub fn try_spawn<T, E, W>(
         &self,
         request: Request<T, E, W>,
