@@ -390,3 +390,33 @@ fn b20_an_output_is_dropped_by_who_asked_or_by_the_loop() {
     });
     assert_eq!(*drops.lock().expect("no panic"), [here, there, there]);
 }
+
+#[test]
+fn b21_a_destructor_that_panics_at_the_end_keeps_no_asker_waiting() {
+    /// Dropped with what was asked for.
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    let context = context();
+    let proxy = ThreadProxy::new(&context.handle()).expect("a living loop");
+    let (called, made) = (Bad, Bad);
+    let mut call = Box::pin(proxy.sender().call(move |_| drop(called)));
+    let mut task = proxy.sender().spawn_with(move || async move { drop(made) });
+    let (_, waker) = Woken::new();
+    assert!(poll(&mut call, &waker).is_pending());
+    let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| proxy.close()));
+    assert!(closed.is_err(), "the first panic goes on");
+    let answer = poll(&mut call, &waker);
+    assert!(
+        matches!(answer, Poll::Ready(Err(CallError::Abandoned))),
+        "{answer:?}"
+    );
+    let outcome = poll(&mut task, &waker);
+    assert!(
+        matches!(outcome, Poll::Ready(Err(TaskError::Cancelled))),
+        "{outcome:?}"
+    );
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use tevent_context::{Handle, TaskError};
+use tevent_core::panics::Panics;
 
 use super::work::Work;
 use crate::reply::Reply;
@@ -113,8 +114,11 @@ where
 
 impl<W, T> Reply<W, Outcome<T>> {
     fn abandon(&self) {
-        drop(self.begin());
-        self.finish(Err(TaskError::Cancelled));
+        // Who asked is told, whatever the destructor of the work does.
+        let mut panics = Panics::default();
+        panics.guard(|| drop(self.begin()));
+        panics.guard(|| self.finish(Err(TaskError::Cancelled)));
+        panics.resume();
     }
 }
 
