@@ -420,3 +420,12 @@ fn b21_a_destructor_that_panics_at_the_end_keeps_no_asker_waiting() {
         "{outcome:?}"
     );
 }
+
+#[test]
+#[should_panic(expected = "run the loop")]
+fn waiting_for_a_task_on_the_loop_s_own_thread_names_the_cure() {
+    let context = context();
+    let proxy = ThreadProxy::new(&context.handle()).expect("a living loop");
+    let task = proxy.sender().spawn(async {});
+    drop(task.wait());
+}
