@@ -120,7 +120,10 @@ impl Desk {
         let (crew, bell) = (Arc::clone(&self.crew), self.inbox.poster());
         let work = move || {
             while let Some(job) = crew.next() {
-                crew.hand_in(job.run());
+                let unwanted = crew.hand_in(job.run());
+                let mut panics = Panics::default();
+                panics.guard(|| drop(unwanted));
+                panics.discard();
                 let _ = bell.post();
             }
             if !crew.is_open() {
