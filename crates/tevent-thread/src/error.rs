@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use tevent_context::TaskError;
 
@@ -153,3 +154,11 @@ impl<T> Error for Closed<T> {}
 impl<T> Error for TrySendError<T> {}
 
 impl Error for CallError {}
+
+/// For functions that do input and output, so that `?` works on the outcome of a call.
+impl From<CallError> for io::Error {
+    fn from(error: CallError) -> Self {
+        // What a panic has thrown may not be shared between threads, as the source of an `io::Error` is.
+        Self::other(error.to_string())
+    }
+}

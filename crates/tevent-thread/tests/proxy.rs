@@ -328,6 +328,8 @@ fn errors_say_what_to_do() {
     assert!(!closed.is_full() && closed.to_string().contains("keep both alive"));
     let called = block_on(sender.call(|_| ())).expect_err("closed");
     assert!(called.to_string().contains("keep it"));
+    let error = std::io::Error::from(called);
+    assert!(error.to_string().contains("keep it"));
 }
 
 #[test]
