@@ -10,7 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use tevent_context::{Context, Turn};
-use tevent_thread::{BlockingError, BlockingPool, Event, EventPoster, Mailbox, RawEvent};
+use tevent_thread::{
+    BlockingError, BlockingPool, Event, EventPoster, Mailbox, RawEvent, ThreadProxy,
+};
 
 /// Forks of one process come one after another: a child has only the thread that forked.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -287,4 +289,30 @@ fn b81_a_child_that_a_handler_forks_gives_no_room_back() {
         },
     );
     drop((mailbox, context));
+}
+
+#[test]
+fn b81_a_child_ends_also_if_a_task_s_outcome_was_asked_for_when_it_was_forked() {
+    let _alone = alone();
+    let context = Context::new().expect("descriptors for one loop");
+    let proxy = ThreadProxy::new(&context.handle()).expect("a living loop");
+    let task = proxy.sender().spawn(std::future::pending::<()>());
+    turn(&context);
+    let mut kept = Some((proxy, context));
+    let drop_in_child = || {
+        forked(|| {
+            drop(kept.take());
+            true
+        })
+    };
+    while_sending(
+        move || assert!(!task.is_finished()),
+        || {
+            assert!(
+                std::iter::repeat_with(drop_in_child)
+                    .take(FORKS)
+                    .all(|ended| ended)
+            )
+        },
+    );
 }

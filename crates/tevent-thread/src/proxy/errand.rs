@@ -102,7 +102,10 @@ where
             return;
         };
         match caught(make) {
-            Ok(future) => handle.spawn(Work::new(future, self)).detach(),
+            Ok(future) => {
+                let work = Work::new(future, self, handle.clone());
+                handle.spawn(work).detach();
+            }
             Err(error) => self.0.finish(Err(error)),
         }
     }
