@@ -15,8 +15,8 @@ use crate::{Closed, TrySendError, park};
 /// mailbox and its loop.
 ///
 /// Sending never waits for the loop, only [`send_async`](MailSender::send_async) and
-/// [`send_blocking`](MailSender::send_blocking) do. It costs a system call if the loop sleeps, and memory for a block of
-/// 31 messages now and then, unless the mailbox is a bounded one with little room.
+/// [`send_blocking`](MailSender::send_blocking) do. It costs a system call if the loop sleeps, and memory for a block
+/// of 31 messages now and then, unless the mailbox is a bounded one with little room.
 ///
 /// Not for a forked child, nor for a signal handler.
 pub struct MailSender<T, L = Unbounded> {
