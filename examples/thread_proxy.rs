@@ -33,8 +33,7 @@ fn ask_by_hand(child: &Context, name: &'static str, master: &ProxySender) -> io:
 
 /// The same as a call: a future, which ends even if the master does.
 fn ask_by_call(child: &Context, name: &'static str, master: &ProxySender) -> io::Result<()> {
-    let length = child.block_on(master.call(move |_master| name.len()));
-    let length = length.map_err(|error| io::Error::other(error.to_string()))?;
+    let length = child.block_on(master.call(move |_master| name.len()))?;
     println!("{name}: my name has {length} letters");
     Ok(())
 }

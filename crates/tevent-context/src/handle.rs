@@ -115,6 +115,13 @@ impl Handle {
         self.inner.has_ended()
     }
 
+    /// Whether this is a forked child of the loop's process, where the loop is the parent's. For crates that share a
+    /// lock with other threads: there one of them, that the child does not have, may hold it for ever.
+    #[must_use]
+    pub fn is_parents(&self) -> bool {
+        !self.inner.process.is_current()
+    }
+
     /// The reactor of this loop, for those who bring sources of their own.
     ///
     /// # Errors

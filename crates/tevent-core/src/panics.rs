@@ -76,6 +76,13 @@ impl Panics {
     }
 }
 
+/// What a panic has thrown, as text: what `panic!` was called with.
+#[must_use]
+pub fn message(thrown: &(dyn Any + Send)) -> Option<&str> {
+    let literal = thrown.downcast_ref::<&'static str>().copied();
+    literal.or_else(|| thrown.downcast_ref::<String>().map(String::as_str))
+}
+
 /// Drops what a panic has thrown; if even that panics, what is thrown then is left alone.
 #[cold]
 fn discard(panic: Box<dyn Any + Send>) {

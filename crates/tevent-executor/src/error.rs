@@ -2,7 +2,10 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::panic;
+
+use tevent_core::panics;
 
 /// Why a task has no output.
 #[non_exhaustive]
@@ -18,13 +21,10 @@ impl TaskError {
     /// The message of the panic, if the task panicked with one.
     #[must_use]
     pub fn panic_message(&self) -> Option<&str> {
-        let Self::Panicked(payload) = self else {
-            return None;
-        };
-        payload
-            .downcast_ref::<&'static str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        match self {
+            Self::Panicked(payload) => panics::message(&**payload),
+            _ => None,
+        }
     }
 
     /// Raises the error in the caller: a panic goes on with its payload, a cancellation panics with the cure.
@@ -62,3 +62,11 @@ impl fmt::Display for TaskError {
 }
 
 impl std::error::Error for TaskError {}
+
+/// For functions that do input and output, so that `?` works on the outcome of a task.
+impl From<TaskError> for io::Error {
+    fn from(error: TaskError) -> Self {
+        // What a panic has thrown may not be shared between threads, as the source of an `io::Error` is.
+        Self::other(error.to_string())
+    }
+}

@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use tevent_context::TaskError;
+use tevent_core::panics;
 
 /// The owner's end is gone, or its loop has ended: the value comes back.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,13 +68,10 @@ impl CallError {
     /// The message of the panic, if the function panicked with one.
     #[must_use]
     pub fn panic_message(&self) -> Option<&str> {
-        let Self::Panicked(payload) = self else {
-            return None;
-        };
-        payload
-            .downcast_ref::<&'static str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        match self {
+            Self::Panicked(payload) => panics::message(&**payload),
+            _ => None,
+        }
     }
 }
 
@@ -153,3 +152,11 @@ impl<T> Error for Closed<T> {}
 impl<T> Error for TrySendError<T> {}
 
 impl Error for CallError {}
+
+/// For functions that do input and output, so that `?` works on the outcome of a call.
+impl From<CallError> for io::Error {
+    fn from(error: CallError) -> Self {
+        // What a panic has thrown may not be shared between threads, as the source of an `io::Error` is.
+        Self::other(error.to_string())
+    }
+}

@@ -5,12 +5,14 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tevent_context::{Context, Turn};
-use tevent_thread::{BlockingError, BlockingPool, Event, EventPoster, RawEvent};
+use tevent_thread::{
+    BlockingError, BlockingPool, Event, EventPoster, Mailbox, RawEvent, ThreadProxy,
+};
 
 /// Forks of one process come one after another: a child has only the thread that forked.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -27,6 +29,10 @@ fn forked(child: impl FnOnce() -> bool) -> bool {
         // SAFETY: ends the child at once, without running what belongs to its parent.
         unsafe { libc::_exit(code) };
     }
+    ended_well(process)
+}
+
+fn ended_well(process: libc::pid_t) -> bool {
     let mut status = -1;
     // SAFETY: `status` is a valid place for the answer.
     assert_eq!(unsafe { libc::waitpid(process, &mut status, 0) }, process);
@@ -191,4 +197,122 @@ fn b81_a_child_has_no_workers_and_says_so() {
     drop(release);
     assert_eq!(context.block_on(running).ok(), Some(true));
     assert_eq!(context.block_on(pool.spawn(|| 2)).ok(), Some(2));
+}
+
+/// Sends from another thread for as long as `act` takes, so that forks find it anywhere in a send.
+fn while_sending(send: impl Fn() + Send + 'static, act: impl FnOnce()) {
+    let over = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&over);
+    let sending = thread::spawn(move || {
+        while !told.load(Ordering::Relaxed) {
+            send();
+        }
+    });
+    act();
+    over.store(true, Ordering::Relaxed);
+    sending.join().expect("no panic");
+}
+
+/// Whether forked children can drop a mailbox and its loop, whatever another thread does that they do not have.
+fn children_can_drop<T, L>(mailbox: Mailbox<T, L>, context: Context) -> bool {
+    let mut kept = Some((mailbox, context));
+    (0..FORKS).all(|_| {
+        kept.iter().for_each(|(_, context)| {
+            turn(context);
+        });
+        forked(|| {
+            drop(kept.take());
+            true
+        })
+    })
+}
+
+const FORKS: usize = 300;
+
+#[test]
+fn b81_a_child_ends_also_if_a_send_was_under_way_when_it_was_forked() {
+    let _alone = alone();
+    let context = Context::new().expect("descriptors for one loop");
+    // Large, so that to write one takes a while.
+    let mailbox = Mailbox::new(&context.handle(), |_, _: [u8; 32768]| ()).expect("a living loop");
+    let sender = mailbox.sender();
+    while_sending(
+        move || {
+            if sender.queued() < 20 {
+                let _ = sender.send([1; 32768]);
+            }
+        },
+        || assert!(children_can_drop(mailbox, context)),
+    );
+}
+
+#[test]
+fn b81_a_child_ends_also_if_the_room_was_looked_at_when_it_was_forked() {
+    let _alone = alone();
+    let context = Context::new().expect("descriptors for one loop");
+    let mailbox = Mailbox::bounded(&context.handle(), 1, |_, _: usize| ()).expect("a living loop");
+    let sender = mailbox.sender();
+    while_sending(
+        move || while sender.try_send(1).is_ok() {},
+        || assert!(children_can_drop(mailbox, context)),
+    );
+}
+
+#[test]
+fn b81_a_child_that_a_handler_forks_gives_no_room_back() {
+    let _alone = alone();
+    let context = Context::new().expect("descriptors for one loop");
+    let process = Rc::new(Cell::new(None));
+    let forking = Rc::clone(&process);
+    let mailbox = Mailbox::bounded(&context.handle(), 1, move |_, _: usize| {
+        // SAFETY: as in `forked`; the child goes on until the turn is over.
+        forking.set(Some(unsafe { libc::fork() }));
+        if forking.get() == Some(0) {
+            // SAFETY: as in `forked`.
+            unsafe { libc::alarm(10) };
+        }
+    });
+    let mailbox = mailbox.expect("a living loop");
+    let sender = mailbox.sender();
+    while_sending(
+        move || while sender.try_send(1).is_ok() {},
+        || {
+            for _ in 0..FORKS {
+                turn(&context);
+                match process.take() {
+                    // SAFETY: as in `forked`.
+                    Some(0) => unsafe { libc::_exit(0) },
+                    Some(child) => assert!(ended_well(child)),
+                    None => {}
+                }
+            }
+        },
+    );
+    drop((mailbox, context));
+}
+
+#[test]
+fn b81_a_child_ends_also_if_a_task_s_outcome_was_asked_for_when_it_was_forked() {
+    let _alone = alone();
+    let context = Context::new().expect("descriptors for one loop");
+    let proxy = ThreadProxy::new(&context.handle()).expect("a living loop");
+    let task = proxy.sender().spawn(std::future::pending::<()>());
+    turn(&context);
+    let mut kept = Some((proxy, context));
+    let drop_in_child = || {
+        forked(|| {
+            drop(kept.take());
+            true
+        })
+    };
+    while_sending(
+        move || assert!(!task.is_finished()),
+        || {
+            assert!(
+                std::iter::repeat_with(drop_in_child)
+                    .take(FORKS)
+                    .all(|ended| ended)
+            )
+        },
+    );
 }

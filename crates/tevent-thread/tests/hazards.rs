@@ -114,6 +114,29 @@ fn b21_a_destructor_that_panics_at_the_end_costs_the_others_nothing() {
 }
 
 #[test]
+fn b21_a_handler_and_a_message_whose_destructors_panic_end_one_after_the_other() {
+    struct Panics(Words);
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            self.0.say("dropped");
+            panic!("on purpose");
+        }
+    }
+    let context = context();
+    let words = Words::default();
+    let held = Panics(words.clone());
+    let mailbox = Mailbox::new(&context.handle(), move |_, _: Panics| {
+        let _held = &held;
+    });
+    let mailbox = mailbox.expect("a living loop");
+    assert!(mailbox.sender().send(Panics(words.clone())).is_ok());
+    let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mailbox.close()));
+    assert!(closed.is_err(), "the first panic goes on");
+    words.expect(&["dropped"; 2]);
+    assert_eq!(mailbox.stats().dropped, 1);
+}
+
+#[test]
 fn b22_roads_in_thread_locals_end_with_their_thread() {
     /// Ends in the destructor of a thread-local.
     struct Local {

@@ -29,7 +29,8 @@ const IMPATIENT: Duration = Duration::ZERO;
 struct Pool {
     crew: Arc<Crew<u32, u32>>,
     bell: Arc<Notify>,
-    threads: Vec<JoinHandle<()>>,
+    /// Each tells how many of its results came back.
+    threads: Vec<JoinHandle<usize>>,
 }
 
 impl Pool {
@@ -46,10 +47,12 @@ impl Pool {
         if follow == Follow::Hire {
             let (crew, bell) = (self.crew.clone(), self.bell.clone());
             self.threads.push(thread::spawn(move || {
+                let mut unwanted = 0;
                 while let Some(job) = crew.next() {
-                    crew.hand_in(job);
+                    unwanted += usize::from(crew.hand_in(job).is_some());
                     bell.notify();
                 }
+                unwanted
             }));
         }
     }
@@ -132,12 +135,11 @@ fn b64_a_crew_that_is_disbanded_has_done_a_job_or_gives_it_back() {
     loom::model(|| {
         let mut pool = Pool::new(1, PATIENT);
         pool.submit(1);
-        let back = pool.crew.disband();
-        for worker in pool.threads.drain(..) {
-            worker.join().unwrap();
-        }
-        let done = pool.crew.take_done();
-        assert_eq!(back.len() + done.len(), 1);
+        let (back, done) = (pool.crew.disband(), pool.crew.take_done());
+        let ended = pool.threads.drain(..).map(|worker| worker.join().unwrap());
+        let unwanted: usize = ended.sum();
+        assert_eq!(back.len() + done.len() + unwanted, 1);
+        assert!(pool.crew.take_done().is_empty(), "nobody would take it");
         pool.end();
     });
 }

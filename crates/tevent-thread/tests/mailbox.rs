@@ -248,6 +248,16 @@ fn b61_a_full_road_has_256_messages_of_a_turn_and_others_are_served() {
 }
 
 #[test]
+fn b61_what_a_turn_has_left_comes_in_the_next_though_nobody_sends() {
+    let context = context();
+    let mailbox = Mailbox::new(&context.handle(), |_, _: u32| ()).expect("a living loop");
+    let sender = mailbox.sender();
+    (0..600).for_each(|number| sender.send(number).expect("it is open"));
+    let turns = [(); 4].map(|()| turn(&context));
+    assert_eq!(turns.map(|turn| turn.messages), [256, 256, 88, 0]);
+}
+
+#[test]
 fn b62_each_sender_s_messages_come_in_its_order_also_the_loop_s_own() {
     in_time(|| {
         const EACH: u64 = 20_000;

@@ -1,4 +1,4 @@
-//! What roads take from the heap: nothing once they are warm, and a burst's memory comes back.
+//! What roads take from the heap: nothing with little room, else a block now and then; a burst's memory comes back.
 #![cfg(not(loom))]
 
 mod util;

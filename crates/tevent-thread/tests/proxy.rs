@@ -328,6 +328,8 @@ fn errors_say_what_to_do() {
     assert!(!closed.is_full() && closed.to_string().contains("keep both alive"));
     let called = block_on(sender.call(|_| ())).expect_err("closed");
     assert!(called.to_string().contains("keep it"));
+    let error = std::io::Error::from(called);
+    assert!(error.to_string().contains("keep it"));
 }
 
 #[test]
@@ -389,4 +391,43 @@ fn b20_an_output_is_dropped_by_who_asked_or_by_the_loop() {
         thread::current().id()
     });
     assert_eq!(*drops.lock().expect("no panic"), [here, there, there]);
+}
+
+#[test]
+fn b21_a_destructor_that_panics_at_the_end_keeps_no_asker_waiting() {
+    /// Dropped with what was asked for.
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    let context = context();
+    let proxy = ThreadProxy::new(&context.handle()).expect("a living loop");
+    let (called, made) = (Bad, Bad);
+    let mut call = Box::pin(proxy.sender().call(move |_| drop(called)));
+    let mut task = proxy.sender().spawn_with(move || async move { drop(made) });
+    let (_, waker) = Woken::new();
+    assert!(poll(&mut call, &waker).is_pending());
+    let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| proxy.close()));
+    assert!(closed.is_err(), "the first panic goes on");
+    let answer = poll(&mut call, &waker);
+    assert!(
+        matches!(answer, Poll::Ready(Err(CallError::Abandoned))),
+        "{answer:?}"
+    );
+    let outcome = poll(&mut task, &waker);
+    assert!(
+        matches!(outcome, Poll::Ready(Err(TaskError::Cancelled))),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+#[should_panic(expected = "run the loop")]
+fn waiting_for_a_task_on_the_loop_s_own_thread_names_the_cure() {
+    let context = context();
+    let proxy = ThreadProxy::new(&context.handle()).expect("a living loop");
+    let task = proxy.sender().spawn(async {});
+    drop(task.wait());
 }

@@ -70,9 +70,10 @@ impl<J, D> Crew<J, D> {
         self.lock().cancel(place)
     }
 
-    /// A worker hands in what it has done. It tells the owner afterwards.
-    pub(crate) fn hand_in(&self, done: D) {
-        self.lock().hand_in(done);
+    /// A worker hands in what it has done, and tells the owner afterwards. It comes back once the crew was disbanded.
+    #[must_use]
+    pub(crate) fn hand_in(&self, done: D) -> Option<D> {
+        self.lock().hand_in(done)
     }
 
     /// The owner takes what was handed in.
@@ -86,10 +87,11 @@ impl<J, D> Crew<J, D> {
         self.called.notify_all();
     }
 
-    /// No more jobs, and those that nobody has begun come back.
+    /// No more jobs, and those that nobody has begun come back. What was handed in by now is still to be taken.
     pub(crate) fn disband(&self) -> Vec<J> {
-        self.close();
-        self.lock().take_jobs()
+        let jobs = self.lock().disband();
+        self.called.notify_all();
+        jobs
     }
 
     pub(crate) fn is_open(&self) -> bool {

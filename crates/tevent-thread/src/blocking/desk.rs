@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
-use std::process;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -31,8 +30,6 @@ pub(super) struct Desk {
     results: RefCell<VecDeque<Done>>,
     /// Of who waits for the last worker to leave.
     waker: Cell<Option<Waker>>,
-    /// The process whose threads the crew is.
-    process: u32,
 }
 
 /// A job whose result has not come. It keeps the desk; the circle is broken by the result, or by the loop's end.
@@ -69,7 +66,6 @@ impl Desk {
             seats: RefCell::default(),
             results: RefCell::default(),
             waker: Cell::default(),
-            process: process::id(),
         })?;
         desk.inbox.keep_running(false);
         Ok(desk)
@@ -120,7 +116,10 @@ impl Desk {
         let (crew, bell) = (Arc::clone(&self.crew), self.inbox.poster());
         let work = move || {
             while let Some(job) = crew.next() {
-                crew.hand_in(job.run());
+                let unwanted = crew.hand_in(job.run());
+                let mut panics = Panics::default();
+                panics.guard(|| drop(unwanted));
+                panics.discard();
                 let _ = bell.post();
             }
             if !crew.is_open() {
@@ -270,11 +269,11 @@ impl Served for Desk {
     /// The loop has ended: those who wait are told, and what was not begun never is.
     fn closed(&self) {
         let mut panics = Panics::default();
-        let (jobs, done) = if self.process == process::id() {
-            (self.crew.disband(), self.crew.take_done())
-        } else {
+        let (jobs, done) = if self.handle().is_parents() {
             // A forked child has a copy of the crew's lock, but not of its threads.
             Default::default()
+        } else {
+            (self.crew.disband(), self.crew.take_done())
         };
         let mut results: Vec<Done> = self.results.take().into_iter().chain(done).collect();
         self.cancel_all(jobs, &mut panics);

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 
+use tevent_core::panics;
+
 /// Why a blocking job has no result.
 #[non_exhaustive]
 pub enum BlockingError {
@@ -20,11 +22,10 @@ impl BlockingError {
     /// The message of the panic, if the job panicked with one.
     #[must_use]
     pub fn panic_message(&self) -> Option<&str> {
-        let Self::Panicked(payload) = self else {
-            return None;
-        };
-        let literal = payload.downcast_ref::<&'static str>().copied();
-        literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        match self {
+            Self::Panicked(payload) => panics::message(&**payload),
+            _ => None,
+        }
     }
 }
 

@@ -23,6 +23,8 @@ use tevent_core::line::{Line, Place};
 pub(crate) struct State<J, D> {
     max: usize,
     open: bool,
+    /// Whether nobody waits any more for those who work.
+    disbanded: bool,
     threads: usize,
     idle: usize,
     jobs: Line<J>,
@@ -53,6 +55,7 @@ impl<J, D> State<J, D> {
         Self {
             max,
             open: true,
+            disbanded: false,
             threads: 0,
             idle: 0,
             jobs: Line::new(),
@@ -115,8 +118,13 @@ impl<J, D> State<J, D> {
         self.threads -= 1;
     }
 
-    pub(crate) fn hand_in(&mut self, done: D) {
+    /// It comes back if nobody will take it.
+    pub(crate) fn hand_in(&mut self, done: D) -> Option<D> {
+        if self.disbanded {
+            return Some(done);
+        }
         self.done.push(done);
+        None
     }
 
     pub(crate) fn take_done(&mut self) -> Vec<D> {
@@ -132,8 +140,10 @@ impl<J, D> State<J, D> {
         self.open
     }
 
-    /// Takes all jobs out of the line.
-    pub(crate) fn take_jobs(&mut self) -> Vec<J> {
+    /// Nobody waits any more: for what was done by now only. All jobs come out of the line.
+    pub(crate) fn disband(&mut self) -> Vec<J> {
+        self.open = false;
+        self.disbanded = true;
         std::iter::from_fn(|| self.take()).collect()
     }
 

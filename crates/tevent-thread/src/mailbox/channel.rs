@@ -26,14 +26,14 @@ pub(super) struct Messages<T>(Receiver<Parcel<T>>);
 /// A message on its way.
 struct Parcel<T>(Option<T>);
 
-/// With room for no more than this a channel has its memory from the start, and allocates none later.
-const SMALL: usize = 1024;
+/// A channel with room for no more than this has its memory from the start, and allocates none later.
+const SMALL_BYTES: usize = 64 * 1024;
 
 /// Both ends. `room` for so many; `None` is no bound.
 pub(super) fn channel<T>(room: Option<usize>) -> (Channel<T>, Messages<T>) {
     // What is under way has room, so a bounded channel is never full.
     let (sender, receiver) = match room {
-        Some(room) if room <= SMALL => bounded(room),
+        Some(room) if room.saturating_mul(size_of::<Parcel<T>>()) <= SMALL_BYTES => bounded(room),
         _ => unbounded(),
     };
     let channel = Channel {

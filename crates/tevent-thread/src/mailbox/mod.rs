@@ -136,7 +136,7 @@ impl<T, L> Mailbox<T, L> {
         })
     }
 
-    /// Gives it a name, for its `Debug` form and that of its senders.
+    /// Gives it a name, for its `Debug` form and that of its senders. The first name given is the one.
     pub fn named(self, name: impl Into<Cow<'static, str>>) -> Self {
         self.road.name(name.into());
         self

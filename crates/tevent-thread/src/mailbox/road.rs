@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
+use std::process;
 use std::sync::OnceLock;
 use std::task::Waker;
 use std::thread::{self, ThreadId};
@@ -23,6 +24,7 @@ pub(super) struct Road<T> {
     name: OnceLock<Cow<'static, str>>,
     place: &'static Location<'static>,
     owner: ThreadId,
+    process: u32,
 }
 
 impl<T> Road<T> {
@@ -36,6 +38,7 @@ impl<T> Road<T> {
             name: OnceLock::new(),
             place: Location::caller(),
             owner: thread::current().id(),
+            process: process::id(),
         };
         (road, messages)
     }
@@ -74,7 +77,9 @@ impl<T> Road<T> {
     }
 
     pub(super) fn close(&self) {
-        wake_all(self.channel.close());
+        if !self.is_parents() {
+            wake_all(self.channel.close());
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -85,8 +90,14 @@ impl<T> Road<T> {
         self.channel.len()
     }
 
-    pub(super) fn is_owned_here(&self) -> bool {
-        self.owner == thread::current().id()
+    pub(super) fn owner(&self) -> ThreadId {
+        self.owner
+    }
+
+    /// Whether this is a forked child of the loop's process. There any of its locks may be held, and any of its places
+    /// be claimed, by a thread that only the parent has: the child does without it.
+    pub(super) fn is_parents(&self) -> bool {
+        self.process != process::id()
     }
 
     pub(super) fn place(&self) -> &'static Location<'static> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 
 use tevent_context::Handle;
 
@@ -74,7 +75,7 @@ impl<T> MailSender<T, Bounded> {
     }
 
     fn may_block(&self) -> bool {
-        !self.road.is_owned_here() && Handle::try_current().is_err()
+        self.owner() != thread::current().id() && Handle::try_current().is_err()
     }
 }
 
@@ -91,13 +92,18 @@ impl<T, L> MailSender<T, L> {
         Sending::new(Arc::clone(&self.road), message)
     }
 
+    /// The thread of the loop.
+    pub(crate) fn owner(&self) -> ThreadId {
+        self.road.owner()
+    }
+
     /// Whether messages are refused for ever.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.road.is_closed()
     }
 
-    /// Messages that wait to be taken by the loop; it takes many at once.
+    /// Messages that have been sent, and that the loop has not come to.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.road.queued()

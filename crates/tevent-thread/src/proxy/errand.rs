@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use tevent_context::{Handle, TaskError};
+use tevent_core::panics::Panics;
 
 use super::work::Work;
 use crate::reply::Reply;
@@ -101,7 +102,10 @@ where
             return;
         };
         match caught(make) {
-            Ok(future) => handle.spawn(Work::new(future, self)).detach(),
+            Ok(future) => {
+                let work = Work::new(future, self, handle.clone());
+                handle.spawn(work).detach();
+            }
             Err(error) => self.0.finish(Err(error)),
         }
     }
@@ -113,8 +117,11 @@ where
 
 impl<W, T> Reply<W, Outcome<T>> {
     fn abandon(&self) {
-        drop(self.begin());
-        self.finish(Err(TaskError::Cancelled));
+        // Who asked is told, whatever the destructor of the work does.
+        let mut panics = Panics::default();
+        panics.guard(|| drop(self.begin()));
+        panics.guard(|| self.finish(Err(TaskError::Cancelled)));
+        panics.resume();
     }
 }
 

@@ -90,7 +90,7 @@ impl ThreadProxy<Bounded> {
 }
 
 impl<L> ThreadProxy<L> {
-    /// Gives it a name, for its `Debug` form and that of its senders.
+    /// Gives it a name, for its `Debug` form and that of its senders. The first name given is the one.
     pub fn named(self, name: impl Into<Cow<'static, str>>) -> Self {
         Self {
             mailbox: self.mailbox.named(name),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread::{self, ThreadId};
 
 use tevent_context::{Handle, TaskError};
 use tevent_core::asked;
@@ -24,11 +25,16 @@ use crate::park;
 pub struct RemoteTask<T> {
     /// Until nothing more is to come of it.
     reply: Option<Arc<dyn Replies<T>>>,
+    /// The thread of its loop.
+    owner: ThreadId,
 }
 
 impl<T> RemoteTask<T> {
-    pub(super) fn new(reply: Arc<dyn Replies<T>>) -> Self {
-        Self { reply: Some(reply) }
+    pub(super) fn new(reply: Arc<dyn Replies<T>>, owner: ThreadId) -> Self {
+        Self {
+            reply: Some(reply),
+            owner,
+        }
     }
 
     /// Blocks this thread until the task has ended: for threads without a loop.
@@ -37,13 +43,19 @@ impl<T> RemoteTask<T> {
     /// As awaiting it.
     ///
     /// # Panics
-    /// On a thread whose loop is running, unless the task has ended: that would hold the loop, or wait for itself for
-    /// ever.
+    /// Unless the task has ended: on a thread whose loop is running, as that would hold the loop; on the thread of the
+    /// task's own loop, as that would wait for ever.
     pub fn wait(self) -> Result<T, TaskError> {
-        assert!(
-            self.is_finished() || Handle::try_current().is_err(),
-            "`wait` would hold the loop that is running on this thread: await the task instead"
-        );
+        if !self.is_finished() {
+            assert!(
+                Handle::try_current().is_err(),
+                "`wait` would hold the loop that is running on this thread: await the task instead"
+            );
+            assert!(
+                self.owner != thread::current().id(),
+                "`wait` would wait for this thread itself: run the loop, with `block_on(task)`"
+            );
+        }
         park::block_on(self)
     }
 

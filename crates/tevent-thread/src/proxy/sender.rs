@@ -49,7 +49,7 @@ impl ProxySender {
         let (errand, reply) = Errand::spawn(make);
         // Refused, it is dropped, and says so.
         drop(self.mail.send(Job::Errand(errand)));
-        RemoteTask::new(reply)
+        RemoteTask::new(reply, self.mail.owner())
     }
 }
 
@@ -128,7 +128,7 @@ impl<L> ProxySender<L> {
     {
         let (errand, reply) = Errand::call(function);
         let sending = self.mail.sending(Job::Errand(errand));
-        let reply = RemoteTask::new(reply);
+        let reply = RemoteTask::new(reply, self.mail.owner());
         async move {
             sending.await.map_err(|_closed| CallError::Closed)?;
             Ok(reply.await?)
@@ -141,7 +141,7 @@ impl<L> ProxySender<L> {
         self.mail.is_closed()
     }
 
-    /// Messages that wait to be taken by the loop; it takes many at once.
+    /// Messages that have been sent, and that the loop has not come to.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.mail.queued()

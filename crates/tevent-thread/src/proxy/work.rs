@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use tevent_context::TaskError;
+use tevent_context::{Handle, TaskError};
 use tevent_core::panics::Panics;
 
 use super::errand::{Outcome, Spawn, caught};
@@ -22,29 +22,39 @@ pin_project! {
 }
 
 /// The working end of an errand. Dropped after the future.
-struct Answer<M, T>(Option<Arc<Spawn<M, T>>>);
+struct Answer<M, T> {
+    /// Until it is told.
+    errand: Option<Arc<Spawn<M, T>>>,
+    handle: Handle,
+}
 
 impl<M, F: Future> Work<M, F> {
-    pub(super) fn new(future: F, errand: Arc<Spawn<M, F::Output>>) -> Self {
+    pub(super) fn new(future: F, errand: Arc<Spawn<M, F::Output>>, handle: Handle) -> Self {
+        let answer = Answer {
+            errand: Some(errand),
+            handle,
+        };
         Self {
             future: Some(future),
-            answer: Answer(Some(errand)),
+            answer,
         }
     }
 }
 
 impl<M, T> Answer<M, T> {
     fn is_cancelled(&self) -> bool {
-        self.0.as_ref().is_none_or(|errand| errand.0.is_cancelled())
+        self.errand
+            .as_ref()
+            .is_none_or(|errand| errand.0.is_cancelled())
     }
 
     fn poll_cancelled(&self, cx: &Context<'_>) -> bool {
-        let errand = self.0.as_ref();
+        let errand = self.errand.as_ref();
         errand.is_none_or(|errand| errand.0.poll_cancelled(cx.waker()))
     }
 
     fn finish(&mut self, outcome: Outcome<T>) {
-        if let Some(errand) = self.0.take() {
+        if let Some(errand) = self.errand.take() {
             errand.0.finish(outcome);
         }
     }
@@ -52,7 +62,11 @@ impl<M, T> Answer<M, T> {
 
 impl<M, T> Drop for Answer<M, T> {
     fn drop(&mut self) {
-        self.finish(Err(TaskError::Cancelled));
+        // In a forked child it is for the parent to tell; and who asked may hold the lock there, on a thread that only
+        // the parent has.
+        if self.errand.is_some() && !self.handle.is_parents() {
+            self.finish(Err(TaskError::Cancelled));
+        }
     }
 }
 

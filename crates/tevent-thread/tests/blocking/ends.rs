@@ -232,3 +232,30 @@ fn b64_contexts_end_with_their_pools_at_work() {
         }
     });
 }
+
+#[test]
+fn b20_after_the_end_a_result_waits_for_no_owner_of_the_pool() {
+    /// Says where it is dropped, and panics.
+    struct Result(mpsc::Sender<thread::ThreadId>);
+    impl Drop for Result {
+        fn drop(&mut self) {
+            let _ = self.0.send(thread::current().id());
+            assert!(thread::panicking(), "on purpose");
+        }
+    }
+    let context = context();
+    let pool = pool(&context, 1);
+    let (begin, began) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
+    let (told, dropped) = mpsc::channel();
+    let task = pool.spawn(move || {
+        let _ = begin.send(thread::current().id());
+        let _ = gone.recv();
+        Result(told)
+    });
+    let worker = began.recv_timeout(LIMIT).expect("it begins");
+    drop(context);
+    drop(go);
+    assert_eq!(dropped.recv_timeout(LIMIT), Ok(worker));
+    drop((task, pool));
+}
