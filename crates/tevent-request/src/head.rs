@@ -1,6 +1,6 @@
 //! What every request has beside its work: name, state, deadline, cleanups, the place where a cancel is heard.
 
-use std::{borrow::Cow, fmt, mem, panic::Location, rc::Rc};
+use std::{borrow::Cow, fmt, panic::Location, rc::Rc};
 
 use tevent_core::panics::Panics;
 
@@ -14,7 +14,11 @@ pub(crate) struct Head {
     pub(crate) life: Life,
     pub(crate) label: Label,
     pub(crate) deadline: Option<Deadline>,
-    cleanups: Vec<Cleanup>,
+    #[expect(
+        clippy::box_collection,
+        reason = "most requests have none, and pay for what their drop looks at"
+    )]
+    cleanups: Option<Box<Vec<Cleanup>>>,
     pub(crate) node: Option<Rc<Node>>,
     pub(crate) mark: Mark,
 }
@@ -42,14 +46,14 @@ impl Head {
             life: Life::new(),
             label,
             deadline: None,
-            cleanups: Vec::new(),
+            cleanups: None,
             node,
             mark,
         }
     }
 
     pub(crate) fn add_cleanup(&mut self, cleanup: Cleanup) {
-        self.cleanups.push(cleanup);
+        self.cleanups.get_or_insert_default().push(cleanup);
     }
 
     /// What is left of a request that has become another.
@@ -66,7 +70,7 @@ impl Head {
     /// Nobody is to be told of the end.
     #[inline]
     pub(crate) fn is_alone(&self) -> bool {
-        self.cleanups.is_empty() && self.node.is_none() && !Mark::is_watched()
+        self.cleanups.is_none() && self.node.is_none() && !Mark::is_watched()
     }
 
     /// The request has ended in `state`, nobody is to be told, and the result is taken.
@@ -92,7 +96,7 @@ impl Head {
         self.mark.end(state);
         self.take_timer_out(others);
         own.guard(|| self.mark.cleanup(state, &self.label));
-        let mut cleanups = mem::take(&mut self.cleanups);
+        let mut cleanups = self.cleanups.take().unwrap_or_default();
         for state in [state, State::Received] {
             if self.life.step(state) {
                 // What was set up last is cleaned up first.
