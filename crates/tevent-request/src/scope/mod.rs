@@ -87,8 +87,8 @@ impl RequestScope {
     /// served. (Those that were spawned before keep to the bound they had.)
     ///
     /// Who waits has not begun, but may end: by its deadline, by its completer, or because somebody asks; then it ends
-    /// as [`Cancelled`](crate::RequestError::Cancelled), its work untouched. (Untouched by the scope: a request that was
-    /// polled before it was given here counts as one that has not begun.)
+    /// as [`Cancelled`](crate::RequestError::Cancelled), its work untouched by the scope. (A request that was polled
+    /// before it was given here counts as one that has not begun.)
     ///
     /// A child that spawns another one here and awaits it keeps its place meanwhile. If all do, all wait for ever: give
     /// such children a scope of their own, or [`spawn`](Request::spawn) them. `Debug` of a [`Child`], and the report of
