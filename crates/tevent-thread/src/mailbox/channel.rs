@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker, ready};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use tevent_core::line::Place;
 use tevent_core::panics::Panics;
 
@@ -26,16 +26,11 @@ pub(super) struct Messages<T>(Receiver<Parcel<T>>);
 /// A message on its way.
 struct Parcel<T>(Option<T>);
 
-/// A channel with room for no more than this has its memory from the start, and allocates none later.
-const SMALL_BYTES: usize = 64 * 1024;
-
 /// Both ends. `room` for so many; `None` is no bound.
 pub(super) fn channel<T>(room: Option<usize>) -> (Channel<T>, Messages<T>) {
-    // What is under way has room, so a bounded channel is never full.
-    let (sender, receiver) = match room {
-        Some(room) if room.saturating_mul(size_of::<Parcel<T>>()) <= SMALL_BYTES => bounded(room),
-        _ => unbounded(),
-    };
+    // Also where there is a bound: a bounded channel keeps what comes just before its receiver goes until the last
+    // sender goes, too.
+    let (sender, receiver) = unbounded();
     let channel = Channel {
         sender,
         open: AtomicBool::new(true),
@@ -186,12 +181,14 @@ mod tests {
 
     #[test]
     fn b57_what_is_discarded_at_the_end_is_counted_and_what_comes_later_is_refused() {
-        let (channel, messages) = channel(None);
-        for _ in 0..3 {
-            assert!(channel.push(Some(Bad)).is_ok());
+        for room in [None, Some(8)] {
+            let (channel, messages) = channel(room);
+            for _ in 0..3 {
+                assert!(channel.push(Some(Bad)).is_ok());
+            }
+            assert_eq!(messages.discard(), 3);
+            let refused = channel.push(None);
+            assert!(matches!(refused, Err((Refusal::Closed, None))));
         }
-        assert_eq!(messages.discard(), 3);
-        let refused = channel.push(None);
-        assert!(matches!(refused, Err((Refusal::Closed, None))));
     }
 }

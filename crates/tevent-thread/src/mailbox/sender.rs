@@ -16,7 +16,7 @@ use crate::{Closed, TrySendError, park};
 ///
 /// Sending never waits for the loop, only [`send_async`](MailSender::send_async) and
 /// [`send_blocking`](MailSender::send_blocking) do. It costs a system call if the loop sleeps. Now and then it
-/// allocates, for 31 messages, unless the mailbox is a bounded one with little room.
+/// allocates, for 31 messages.
 ///
 /// Not for a forked child, nor for a signal handler.
 pub struct MailSender<T, L = Unbounded> {
