@@ -54,7 +54,8 @@ async fn serve(listener: StdListener, mut stopped: oneshot::Receiver<()>) -> Ser
         let next = select(accepting, &mut stopped);
         let next = count_wakes(next, &mut served.wakes).await;
         let Either::Left((accepted, _)) = next else {
-            served.wakes -= 1; // that was for the end
+            // One was for the end, unless that had come before the loop looked.
+            served.wakes = served.wakes.saturating_sub(1);
             return served;
         };
         let (mut stream, _) = accepted.expect("there are descriptors");
