@@ -19,29 +19,33 @@ thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
 }
 
-/// Grants a fresh budget of [`PER_POLL`] operations and returns what was left of the one before, for [`restore`].
+/// Grants a budget of [`PER_POLL`] operations, until the returned value is dropped: then the one before is in force
+/// again, also if a poll, or whoever is told of it, panics.
 #[inline]
-pub fn grant() -> Saved {
-    Saved(LEFT.replace(PER_POLL))
+pub fn grant() -> Grant {
+    Grant {
+        before: LEFT.replace(PER_POLL),
+    }
 }
 
-/// Puts back the budget that [`grant`] replaced, and tells how many operations the poll did.
-#[inline]
-pub fn restore(saved: Saved) -> u32 {
-    let charged = PER_POLL - LEFT.get().min(PER_POLL);
-    drop(saved);
-    charged
-}
-
-/// The budget that was in force before a [`grant`].
+/// A budget that is in force: for one poll after the other.
 #[derive(Debug)]
-#[must_use = "the budget of the outer poll has to be restored"]
-pub struct Saved(u32);
+#[must_use = "the budget is in force as long as this lives"]
+pub struct Grant {
+    before: u32,
+}
 
-/// Also when the poll, or whoever is told of it, panics.
-impl Drop for Saved {
+impl Grant {
+    /// Grants a fresh budget for the next poll, and tells how many operations the last one did.
+    #[inline]
+    pub fn renew(&self) -> u32 {
+        PER_POLL - LEFT.replace(PER_POLL).min(PER_POLL)
+    }
+}
+
+impl Drop for Grant {
     fn drop(&mut self) {
-        LEFT.set(self.0);
+        LEFT.set(self.before);
     }
 }
 
@@ -73,14 +77,15 @@ mod tests {
 
     #[test]
     fn b04_a_poll_is_spent_after_exactly_its_budget() {
-        let saved = grant();
+        let grant = grant();
         (1..PER_POLL).for_each(|_| spend());
         assert!(!is_spent());
         spend();
         assert!(is_spent());
         spend();
-        assert_eq!(restore(saved), PER_POLL);
+        assert_eq!(grant.renew(), PER_POLL);
         assert!(!is_spent());
+        assert_eq!(grant.renew(), 0);
     }
 
     #[test]
@@ -89,7 +94,11 @@ mod tests {
         spend();
         let inner = grant();
         (0..5).for_each(|_| spend());
-        assert_eq!(restore(inner), 5);
-        assert_eq!(restore(outer), 1);
+        assert_eq!(inner.renew(), 5);
+        drop(inner);
+        assert_eq!(outer.renew(), 1);
+        drop(outer);
+        (0..10 * PER_POLL).for_each(|_| spend());
+        assert!(!is_spent());
     }
 }

@@ -158,18 +158,16 @@ impl Executor {
         run_next: impl Fn(&Owner) -> bool,
     ) -> Ran {
         let _polling = Polling::begin(&self.owner);
+        let granted = budget::grant();
         let mut ran = Ran::default();
         while ran.spent < allowance && go_on() {
             self.pick();
-            let saved = budget::grant();
-            let polled = run_next(&self.owner);
-            let charged = budget::restore(saved);
-            if !polled {
+            if !run_next(&self.owner) {
                 self.tell_out_of_work();
                 break;
             }
             ran.polls += 1;
-            ran.spent += 1 + charged;
+            ran.spent += 1 + granted.renew();
             if let Some(observer) = observe::observer() {
                 self.tell_polled(observer);
             }

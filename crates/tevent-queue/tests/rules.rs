@@ -397,14 +397,14 @@ fn a_guard_moves_into_another_task_and_keeps_the_turn() {
 #[test]
 fn b04_a_spent_budget_gives_way_without_losing_the_place() {
     let queue = TeventQueue::new("q");
-    let saved = budget::grant();
+    let granted = budget::grant();
     for _ in 0..budget::PER_POLL {
         drop(enter(&mut join(&queue)));
     }
     let mut entry = wait(&queue);
     assert!(entry.is_woken(), "it comes back by itself");
     let mut behind = wait(&queue);
-    assert_eq!(budget::restore(saved), budget::PER_POLL);
+    assert_eq!(granted.renew(), budget::PER_POLL);
     assert!(behind.poll().is_pending());
     drop(enter(&mut entry));
     drop(enter(&mut behind));

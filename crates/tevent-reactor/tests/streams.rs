@@ -124,13 +124,13 @@ fn b32_readers_and_writers_are_woken_for_their_own_direction() {
 fn b04_an_operation_that_is_always_ready_gives_way_when_the_budget_is_spent() {
     let reactor = Reactor::new().unwrap();
     let (source, _far) = pair(&reactor.handle());
-    let saved = budget::grant();
+    let granted = budget::grant();
     let mut task = writer(&source);
     for _ in 0..budget::PER_POLL {
         assert!(task.poll().is_ready());
     }
     assert!(task.poll().is_pending() && task.is_woken());
-    assert_eq!(budget::restore(saved), budget::PER_POLL);
+    assert_eq!(granted.renew(), budget::PER_POLL);
     assert!(task.poll().is_ready());
 }
 
@@ -139,11 +139,11 @@ fn b04_a_reader_without_data_waits_even_if_the_budget_is_spent() {
     let reactor = Reactor::new().unwrap();
     let (source, mut far) = idle_pair(&reactor.handle());
     reactor.wait(NOW).unwrap();
-    let saved = budget::grant();
+    let granted = budget::grant();
     (0..budget::PER_POLL).for_each(|_| budget::spend());
     let mut task = reader(&source);
     assert!(task.poll().is_pending() && !task.is_woken());
-    let _ = budget::restore(saved);
+    drop(granted);
     far.write_all(b"x").unwrap();
     reactor.wait(SOON).unwrap();
     assert!(task.is_woken());

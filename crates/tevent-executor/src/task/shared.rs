@@ -13,6 +13,7 @@ use super::header::{Flags, Header};
 use super::joint::Joint;
 use super::life::Life;
 use super::live::LiveTable;
+use super::ready::ReadyQueue;
 use super::remote::{Pushed, RemoteStack};
 use super::task_ref::TaskRef;
 
@@ -26,7 +27,7 @@ pub(crate) struct Shared {
 
 /// What only the owner's thread touches. Every borrow ends within one line: no code of the user's runs in between.
 struct Local {
-    ready: UnsafeCell<VecDeque<NonNull<Header>>>,
+    ready: UnsafeCell<ReadyQueue>,
     live: UnsafeCell<LiveTable>,
     /// Spawned after the end, and to be dropped unpolled.
     doomed: UnsafeCell<VecDeque<NonNull<Header>>>,
@@ -97,6 +98,9 @@ impl Drop for Shared {
 
 impl Shared {
     /// A wake from another thread, or from outside the run. `task` is the pointer to `header`.
+    ///
+    /// Apart from the wake on the owner's thread, which would have to save registers for it.
+    #[inline(never)]
     pub(super) fn wake_remote(&self, header: &Header, task: NonNull<Header>) {
         self.life.touch();
         if !header.begin_remote_wake() {
@@ -115,7 +119,7 @@ impl Shared {
     #[inline]
     pub(super) fn push_ready(&self, task: NonNull<Header>) {
         // SAFETY: owner's thread (callers are not Send, or have asked `is_current`); the borrow ends in this line.
-        unsafe { &mut *self.local.ready.get() }.push_back(task);
+        unsafe { &mut *self.local.ready.get() }.push(task);
     }
 
     /// Takes a finished task off the table of live ones. Owner's thread.
@@ -205,7 +209,7 @@ impl Owner {
     #[inline]
     pub(crate) fn run_next(&self) -> bool {
         // SAFETY: owner's thread; the borrow ends in this line.
-        let Some(task) = (unsafe { &mut *self.local().ready.get() }).pop_front() else {
+        let Some(task) = (unsafe { &mut *self.local().ready.get() }).pop() else {
             return false;
         };
         let running = &self.local().running;
@@ -220,7 +224,7 @@ impl Owner {
     /// The task whose turn is next.
     pub(crate) fn next_task(&self) -> Option<TaskId> {
         // SAFETY: owner's thread; the borrow ends in this line.
-        let task = *unsafe { &*self.local().ready.get() }.front()?;
+        let task = unsafe { &*self.local().ready.get() }.first()?;
         // SAFETY: the ready queue holds live tasks.
         Some(unsafe { task.as_ref() }.id())
     }
@@ -259,7 +263,7 @@ impl Owner {
     /// Lets a task of the ready queue change places with its head.
     pub(crate) fn bring_forward(&self, index: usize) {
         // SAFETY: owner's thread; the borrow ends in this line.
-        unsafe { &mut *self.local().ready.get() }.swap(0, index);
+        unsafe { &mut *self.local().ready.get() }.bring_forward(index);
     }
 
     /// Does the local wake for every task that was woken from elsewhere, in order of arrival.
@@ -372,7 +376,7 @@ impl Owner {
     fn empty_ready(&self) {
         loop {
             // SAFETY: owner's thread; the borrow ends in this line.
-            let Some(task) = (unsafe { &mut *self.local().ready.get() }).pop_front() else {
+            let Some(task) = (unsafe { &mut *self.local().ready.get() }).pop() else {
                 return;
             };
             // SAFETY: the ready queue holds live tasks.

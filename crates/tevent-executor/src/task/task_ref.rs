@@ -52,12 +52,13 @@ impl TaskRef {
     #[inline]
     pub(super) fn run(self) -> bool {
         let header = self.header();
-        header.clear(Flags::QUEUED);
-        if header.has(Flags::DONE.with(Flags::CANCELLED)) {
+        let flags = header.flags.get().without(Flags::QUEUED);
+        if flags.intersects(Flags::DONE.with(Flags::CANCELLED)) {
+            header.flags.set(flags);
             self.cancel_now();
             return false;
         }
-        header.set(Flags::RUNNING);
+        header.flags.set(flags.with(Flags::RUNNING));
         // SAFETY: the task outlives the waker: the owner's reference is not given back while RUNNING.
         let waker = unsafe { waker::borrowed(self.0) };
         // SAFETY: not DONE, so the stage holds the future; RUNNING keeps everybody else out; owner's thread.

@@ -1,0 +1,135 @@
+//! The ready queue: pointers to tasks, first in, first out, in a ring.
+//!
+//! Its length is a power of two, and both ends are counts that only go up, so that neither end has to be wrapped with a
+//! branch: every switch between tasks goes through here twice.
+
+use std::ptr::{self, NonNull};
+
+use super::header::Header;
+
+/// How long the first ring is.
+const FIRST: usize = 64;
+
+#[derive(Default)]
+pub(super) struct ReadyQueue {
+    /// Empty at first. What stands outside of `taken..put` is stale.
+    ring: Box<[*mut Header]>,
+    taken: usize,
+    put: usize,
+}
+
+impl ReadyQueue {
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.put.wrapping_sub(self.taken)
+    }
+
+    /// Puts a task at the tail.
+    #[inline]
+    pub(super) fn push(&mut self, task: NonNull<Header>) {
+        if self.len() == self.ring.len() {
+            return self.push_and_grow(task);
+        }
+        let place = self.place(self.put);
+        self.ring[place] = task.as_ptr();
+        self.put = self.put.wrapping_add(1);
+    }
+
+    /// Takes the task at the head.
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<NonNull<Header>> {
+        let task = self.first()?;
+        self.taken = self.taken.wrapping_add(1);
+        Some(task)
+    }
+
+    /// The task at the head.
+    #[inline]
+    pub(super) fn first(&self) -> Option<NonNull<Header>> {
+        if self.taken == self.put {
+            return None;
+        }
+        NonNull::new(self.ring[self.place(self.taken)])
+    }
+
+    /// Lets the task behind so many others change places with the head.
+    pub(super) fn bring_forward(&mut self, index: usize) {
+        let (head, other) = (self.place(self.taken), self.taken.wrapping_add(index));
+        self.ring.swap(head, self.place(other));
+    }
+
+    /// Where in the ring that count stands.
+    #[inline]
+    fn place(&self, count: usize) -> usize {
+        count & self.ring.len().wrapping_sub(1)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_and_grow(&mut self, task: NonNull<Header>) {
+        let length = (2 * self.ring.len()).max(FIRST);
+        let mut ring = Vec::with_capacity(length);
+        ring.extend((0..self.len()).map(|index| self.ring[self.place(self.taken + index)]));
+        ring.resize(length, ptr::null_mut());
+        (self.taken, self.put) = (0, self.len());
+        self.ring = ring.into_boxed_slice();
+        self.push(task);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Push,
+        Pop,
+        BringForward(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => Just(Step::Push),
+            3 => Just(Step::Pop),
+            1 => any::<usize>().prop_map(Step::BringForward),
+        ];
+        prop::collection::vec(step, 0..if cfg!(miri) { 200 } else { 2_000 })
+    }
+
+    /// The `n`th of many addresses; nobody looks there.
+    fn task(n: usize) -> NonNull<Header> {
+        NonNull::new(ptr::without_provenance_mut(8 * (n + 1))).expect("not zero")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+
+        #[test]
+        fn the_ring_is_a_queue(start in prop_oneof![Just(0), Just(usize::MAX - 100)], steps in steps()) {
+            let mut ring = ReadyQueue { taken: start, put: start, ..ReadyQueue::default() };
+            let mut model = VecDeque::new();
+            for (n, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Push => {
+                        ring.push(task(n));
+                        model.push_back(task(n));
+                    }
+                    Step::Pop => prop_assert_eq!(ring.pop(), model.pop_front()),
+                    Step::BringForward(index) if !model.is_empty() => {
+                        let index = index % model.len();
+                        ring.bring_forward(index);
+                        model.swap(0, index);
+                    }
+                    Step::BringForward(_) => {}
+                }
+                prop_assert_eq!(ring.len(), model.len());
+                prop_assert_eq!(ring.first(), model.front().copied());
+            }
+        }
+    }
+}
