@@ -128,6 +128,21 @@ impl<T> Joint<T> {
         drop(old);
     }
 
+    /// Whether the task has ended, its output was taken, and only this points to it: what most joints find at their end.
+    #[inline]
+    fn is_all_there_is(&self) -> bool {
+        let header = self.task.header();
+        // SAFETY: owner's thread; the borrow ends in this line.
+        header.flags.get() == Flags::DONE.with(Flags::JOINT)
+            && unsafe { &*header.joiner.get() }.is_none()
+    }
+
+    #[inline(never)]
+    fn give_up(&self) {
+        self.cancel();
+        self.release();
+    }
+
     fn release(&self) {
         let header = self.task.header();
         // SAFETY: owner's thread; the borrow ends in this line.
@@ -141,9 +156,13 @@ impl<T> Joint<T> {
 }
 
 impl<T> Drop for Joint<T> {
+    #[inline]
     fn drop(&mut self) {
-        self.cancel();
-        self.release();
+        if self.is_all_there_is() {
+            // SAFETY: the owner's reference, which `settle` would give back now.
+            return unsafe { TaskRef::drop_ref(self.task.raw()) };
+        }
+        self.give_up();
     }
 }
 
