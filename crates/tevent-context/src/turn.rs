@@ -117,7 +117,8 @@ impl Context {
     fn look_for_events(&self, timeout: Option<Duration>, is_over: bool) -> io::Result<Waited> {
         self.core.forget_time();
         let is_ready = self.core.fds.prepare(&self.core.reactor);
-        if is_over || is_ready || self.core.has_ready() {
+        let may_not_sleep = is_over || timeout == Some(Duration::ZERO);
+        if may_not_sleep || is_ready || self.core.has_ready() {
             return self.reactor.wait(Some(Duration::ZERO));
         }
         if let Some(waited) = self.spin(timeout)? {

@@ -6,10 +6,10 @@ use super::header::Header;
 
 /// A slab of pointers, eight bytes per task: a free slot keeps the number of the next free one where a pointer would
 /// stand (odd, while headers are aligned).
-#[derive(Default)]
 pub(super) struct LiveTable {
     slots: Vec<*mut Header>,
-    free: Option<u32>,
+    /// [`Self::NO_SLOT`] if there is none.
+    free: u32,
     len: usize,
 }
 
@@ -18,27 +18,38 @@ impl LiveTable {
 
     pub(super) fn insert(&mut self, task: NonNull<Header>) -> u32 {
         self.len += 1;
-        let Some(slot) = self.free else {
-            let slot = u32::try_from(self.slots.len())
-                .expect("fewer than 2^32 tasks fit into the memory there is");
-            self.slots.push(task.as_ptr());
-            return slot;
+        let slot = self.free;
+        let Some(place) = self.slots.get_mut(slot as usize) else {
+            return self.push(task);
         };
-        let place = &mut self.slots[slot as usize];
         self.free = decode(*place);
         *place = task.as_ptr();
         slot
     }
 
+    fn push(&mut self, task: NonNull<Header>) -> u32 {
+        let slot = u32::try_from(self.slots.len()).ok();
+        self.slots.push(task.as_ptr());
+        slot.filter(|slot| *slot != Self::NO_SLOT)
+            .expect("fewer than 2^32 tasks fit into the memory there is")
+    }
+
     /// Takes a task off; [`Self::NO_SLOT`] is of one that never was in the table.
+    #[inline]
     pub(super) fn remove(&mut self, slot: u32) {
-        if slot == Self::NO_SLOT {
-            return;
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = encode(self.free);
+            self.free = slot;
+            self.len -= 1;
+            if self.len == 0 {
+                self.give_memory_back();
+            }
         }
-        self.slots[slot as usize] = encode(self.free);
-        self.free = Some(slot);
-        self.len -= 1;
-        if self.len == 0 && self.slots.len() > KEEP {
+    }
+
+    #[cold]
+    fn give_memory_back(&mut self) {
+        if self.slots.len() > KEEP {
             *self = Self::default();
         }
     }
@@ -62,12 +73,20 @@ impl LiveTable {
 /// Slots that an empty table keeps.
 const KEEP: usize = 1024;
 
-fn encode(next: Option<u32>) -> *mut Header {
-    let number = next.unwrap_or(LiveTable::NO_SLOT);
-    ptr::without_provenance_mut((number as usize) << 1 | 1)
+fn encode(next: u32) -> *mut Header {
+    ptr::without_provenance_mut((next as usize) << 1 | 1)
 }
 
-fn decode(slot: *mut Header) -> Option<u32> {
-    let number = (slot.addr() >> 1) as u32;
-    (number != LiveTable::NO_SLOT).then_some(number)
+fn decode(slot: *mut Header) -> u32 {
+    (slot.addr() >> 1) as u32
+}
+
+impl Default for LiveTable {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Self::NO_SLOT,
+            len: 0,
+        }
+    }
 }

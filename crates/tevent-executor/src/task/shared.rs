@@ -123,6 +123,7 @@ impl Shared {
     }
 
     /// Takes a finished task off the table of live ones. Owner's thread.
+    #[inline]
     pub(super) fn forget_live(&self, slot: u32) {
         // SAFETY: as in `push_ready`.
         unsafe { &mut *self.local.live.get() }.remove(slot);

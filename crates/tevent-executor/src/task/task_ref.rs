@@ -1,7 +1,7 @@
 //! A task as its owner's thread sees it: the arrows of the picture in the module's head.
 
 use std::ptr::NonNull;
-use std::task::Context;
+use std::task::{Context, Waker};
 
 use tevent_core::observe;
 use tevent_core::sync::Arc;
@@ -113,6 +113,7 @@ impl TaskRef {
     }
 
     /// The future is gone: leave the table, tell the joiner; without a joint nobody will take the output.
+    #[inline]
     fn finish(self) {
         let header = self.header();
         header.set(Flags::DONE);
@@ -122,7 +123,7 @@ impl TaskRef {
             // SAFETY: owner's thread; the borrow ends in this line.
             let joiner = unsafe { &mut *header.joiner.get() }.take();
             if let Some(joiner) = joiner {
-                guarded(|| joiner.wake());
+                wake_guarded(joiner);
             }
         } else {
             self.drop_output();
@@ -134,6 +135,7 @@ impl TaskRef {
     }
 
     /// Drops the output if it is still there. A panic of its destructor ends here.
+    #[inline(never)]
     pub(super) fn drop_output(self) {
         let header = self.header();
         if !header.has(Flags::OUTPUT) {
@@ -189,4 +191,10 @@ impl TaskRef {
             }
         }
     }
+}
+
+/// Apart from what calls it, which would have to save registers for it.
+#[inline(never)]
+fn wake_guarded(waker: Waker) {
+    guarded(|| waker.wake());
 }
