@@ -118,7 +118,7 @@ impl Context {
         self.core.forget_time();
         let is_ready = self.core.fds.prepare(&self.core.reactor);
         let may_not_sleep = is_over || timeout == Some(Duration::ZERO);
-        if may_not_sleep || is_ready || self.core.has_ready() {
+        if may_not_sleep || is_ready || self.core.has_work() {
             return self.reactor.wait(Some(Duration::ZERO));
         }
         if let Some(waited) = self.spin(timeout)? {
