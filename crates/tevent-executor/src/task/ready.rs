@@ -101,13 +101,21 @@ mod tests {
         prop::collection::vec(step, 0..if cfg!(miri) { 200 } else { 2_000 })
     }
 
+    fn effort() -> ProptestConfig {
+        ProptestConfig {
+            cases: if cfg!(miri) { 4 } else { 256 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        }
+    }
+
     /// The `n`th of many addresses; nobody looks there.
     fn task(n: usize) -> NonNull<Header> {
         NonNull::new(ptr::without_provenance_mut(8 * (n + 1))).expect("not zero")
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+        #![proptest_config(effort())]
 
         #[test]
         fn the_ring_is_a_queue(start in prop_oneof![Just(0), Just(usize::MAX - 100)], steps in steps()) {
