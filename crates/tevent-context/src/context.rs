@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::panic::Location;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::thread;
@@ -49,7 +50,7 @@ impl Context {
     /// Spawns a task; it runs while the loop does. See [`Handle::spawn`].
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        self.core.spawn(future)
+        self.core.spawn_at(Location::caller(), future)
     }
 
     /// Runs the loop until the future has finished (C: `tevent_loop_until`, `tevent_req_poll`). The future may borrow;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -244,10 +245,13 @@ impl Loop {
 
     /// Spawns a task; in a forked child it is refused.
     #[inline]
-    #[track_caller]
-    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
+    pub(crate) fn spawn_at<F: Future + 'static>(
+        &self,
+        place: &'static Location<'static>,
+        future: F,
+    ) -> Task<F::Output> {
         if self.process.is_current() {
-            self.executor.spawn(future)
+            self.executor.spawn_at(place, future)
         } else {
             self.executor.refuse(future)
         }

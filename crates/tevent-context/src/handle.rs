@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -52,7 +53,17 @@ impl Handle {
     /// Once the context has ended, the future is dropped unpolled and the task counts as cancelled.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        self.inner.spawn(future)
+        self.inner.spawn_at(Location::caller(), future)
+    }
+
+    /// Like [`Handle::spawn`], on behalf of somebody who asked for it elsewhere, perhaps on another thread: reports name
+    /// that place as the task's.
+    pub fn spawn_at<F: Future + 'static>(
+        &self,
+        place: &'static Location<'static>,
+        future: F,
+    ) -> Task<F::Output> {
+        self.inner.spawn_at(place, future)
     }
 
     /// The time of this turn: read when first asked for, and again by whoever asks for a fresh reading, as `sleep` and

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::panic::Location;
 
 use tevent_core::budget;
 use tevent_core::doorbell::Doorbell;
@@ -52,16 +53,25 @@ impl Executor {
     /// [`TaskError::Cancelled`].
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        Task::spawned(self.owner.spawn(future), &self.owner)
+        self.spawn_at(Location::caller(), future)
+    }
+
+    /// Like [`Executor::spawn`], for somebody who asked for it at another place: reports name that one.
+    #[inline]
+    pub fn spawn_at<F: Future + 'static>(
+        &self,
+        place: &'static Location<'static>,
+        future: F,
+    ) -> Task<F::Output> {
+        Task::spawned(self.owner.spawn(future), &self.owner, place)
     }
 
     /// The answer to a spawn that cannot be served: the future is dropped, unpolled, and the task's outcome is
     /// [`TaskError::Cancelled`].
-    #[track_caller]
     pub fn refuse<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
         let mut joint = self.owner.spawn(future);
         joint.end_now();
-        Task::spawned(joint, &self.owner)
+        Task::new(joint)
     }
 
     /// A handle that can spawn, too, and does not keep the executor from ending.

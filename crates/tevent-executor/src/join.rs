@@ -27,13 +27,20 @@ pub struct Task<T> {
 }
 
 impl<T> Task<T> {
-    /// The handle of a task that the caller's caller has just spawned.
+    /// The handle of a task that was spawned just now, for whoever asked for it at `place`.
     #[inline]
-    #[track_caller]
-    pub(crate) fn spawned(joint: Joint<T>, owner: &Owner) -> Self {
+    pub(crate) fn spawned(
+        joint: Joint<T>,
+        owner: &Owner,
+        place: &'static Location<'static>,
+    ) -> Self {
         if observe::keeps_names() {
-            note_spawn(&joint, owner, Location::caller());
+            note_spawn(&joint, owner, place);
         }
+        Self::new(joint)
+    }
+
+    pub(crate) fn new(joint: Joint<T>) -> Self {
         Self { joint }
     }
 

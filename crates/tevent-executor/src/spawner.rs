@@ -1,6 +1,7 @@
 //! A cloneable handle that spawns.
 
 use std::fmt;
+use std::panic::Location;
 
 use futures::future::LocalFutureObj;
 use futures::task::{LocalSpawn, SpawnError};
@@ -25,7 +26,7 @@ impl Spawner {
     /// Spawns a task, as [`Executor::spawn`](crate::Executor::spawn).
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        Task::spawned(self.owner.spawn(future), &self.owner)
+        Task::spawned(self.owner.spawn(future), &self.owner, Location::caller())
     }
 }
 

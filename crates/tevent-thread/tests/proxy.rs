@@ -7,12 +7,13 @@ use std::cell::RefCell;
 use std::future::pending;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::thread;
 
 use futures::channel::oneshot;
 use futures::executor::block_on;
 use tevent_context::{TaskError, sleep, yield_now};
+use tevent_core::{asked, observe};
 use tevent_thread::{CallError, Closed, ProxySender, ThreadProxy, TrySendError};
 use util::{Dropped, Woken, Words, context, elsewhere, in_time, poll, settle, turn};
 
@@ -36,6 +37,34 @@ fn a_spawned_future_runs_on_the_loop_and_its_outcome_comes_back() {
         context.run().expect("stopped");
         other.join().expect("no panic");
     });
+}
+
+#[test]
+fn a_spawned_future_is_known_by_the_line_that_asked_for_it() {
+    let context = context();
+    let proxy = ThreadProxy::new(&context.handle()).expect("a living loop");
+    let sender = proxy.sender();
+    let _names = observe::keep_names();
+    let (mut task, line) = elsewhere(move || {
+        let spawned = || {
+            let task = observe::current_task().expect("this is a task");
+            observe::known(task).to_string()
+        };
+        (sender.spawn(async move { spawned() }), line!())
+    });
+    let place = format!("{}:{line}", file!());
+    let ((), answers) = asked::ask(|| assert!(poll(&mut task, Waker::noop()).is_pending()));
+    assert!(
+        answers.waits_for[0].starts_with(&format!("the work given to another loop at {place}:"))
+    );
+    settle(&context);
+    let Poll::Ready(Ok(known)) = poll(&mut task, Waker::noop()) else {
+        panic!("it has run");
+    };
+    assert!(
+        known.starts_with(&format!("the task spawned at {place}:")),
+        "{known}"
+    );
 }
 
 #[test]

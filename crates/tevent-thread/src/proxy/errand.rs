@@ -1,6 +1,6 @@
 //! Errands: messages whose outcome somebody waits for. Whatever happens to one, he learns of it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -38,7 +38,11 @@ pub(super) trait Replies<T>: Send + Sync {
 struct Call<F, T>(Reply<F, Outcome<T>>);
 
 /// A function that makes a future, which becomes a task.
-pub(super) struct Spawn<M, T>(pub(super) Reply<M, Outcome<T>>);
+pub(super) struct Spawn<M, T>(
+    pub(super) Reply<M, Outcome<T>>,
+    /// Where it was asked for.
+    &'static Location<'static>,
+);
 
 impl Errand {
     /// Calls a function: the message, and what tells of its outcome.
@@ -52,12 +56,15 @@ impl Errand {
     }
 
     /// Spawns what a function makes.
-    pub(super) fn spawn<M, F>(make: M) -> (Self, Arc<dyn Replies<F::Output>>)
+    pub(super) fn spawn<M, F>(
+        make: M,
+        place: &'static Location<'static>,
+    ) -> (Self, Arc<dyn Replies<F::Output>>)
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future<Output: Send + 'static> + 'static,
     {
-        let spawn = Arc::new(Spawn(Reply::new(make)));
+        let spawn = Arc::new(Spawn(Reply::new(make), place));
         (Self(Some(Arc::clone(&spawn) as _)), spawn)
     }
 
@@ -103,8 +110,9 @@ where
         };
         match caught(make) {
             Ok(future) => {
+                let place = self.1;
                 let work = Work::new(future, self, handle.clone());
-                handle.spawn(work).detach();
+                handle.spawn_at(place, work).detach();
             }
             Err(error) => self.0.finish(Err(error)),
         }

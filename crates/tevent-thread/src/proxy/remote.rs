@@ -1,6 +1,7 @@
 //! The handle of a task on another loop: await it, wait for it, cancel it, or let it run on.
 
 use std::fmt;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,13 +28,20 @@ pub struct RemoteTask<T> {
     reply: Option<Arc<dyn Replies<T>>>,
     /// The thread of its loop.
     owner: ThreadId,
+    /// Where it was asked for.
+    place: &'static Location<'static>,
 }
 
 impl<T> RemoteTask<T> {
-    pub(super) fn new(reply: Arc<dyn Replies<T>>, owner: ThreadId) -> Self {
+    pub(super) fn new(
+        reply: Arc<dyn Replies<T>>,
+        owner: ThreadId,
+        place: &'static Location<'static>,
+    ) -> Self {
         Self {
             reply: Some(reply),
             owner,
+            place,
         }
     }
 
@@ -85,7 +93,7 @@ impl<T> Future for RemoteTask<T> {
         let reply = reply.expect("a task is not polled after it was ready");
         match reply.poll(cx.waker()) {
             Poll::Pending => {
-                asked::answer(|| "a task on another loop".into());
+                asked::answer(|| format!("the work given to another loop at {}", self.place));
                 Poll::Pending
             }
             Poll::Ready(outcome) => {

@@ -1,6 +1,7 @@
 //! The senders' end of a proxy.
 
 use std::fmt;
+use std::panic::Location;
 
 use tevent_context::Handle;
 
@@ -32,6 +33,7 @@ impl ProxySender {
     }
 
     /// Spawns a future on the loop. If the proxy is closed, it is dropped here, and the task counts as cancelled.
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> RemoteTask<F::Output>
     where
         F: Future<Output: Send + 'static> + Send + 'static,
@@ -41,15 +43,17 @@ impl ProxySender {
 
     /// Spawns a future that is made on the loop, and may hold what must not leave its thread. If the proxy is closed,
     /// `make` is dropped here, and the task counts as cancelled. A panic of `make` is one of the task.
+    #[track_caller]
     pub fn spawn_with<M, F>(&self, make: M) -> RemoteTask<F::Output>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future<Output: Send + 'static> + 'static,
     {
-        let (errand, reply) = Errand::spawn(make);
+        let place = Location::caller();
+        let (errand, reply) = Errand::spawn(make, place);
         // Refused, it is dropped, and says so.
         drop(self.mail.send(Job::Errand(errand)));
-        RemoteTask::new(reply, self.mail.owner())
+        RemoteTask::new(reply, self.mail.owner(), place)
     }
 }
 
@@ -118,6 +122,7 @@ impl<L> ProxySender<L> {
     /// # Ok(())
     /// # }
     /// ```
+    #[track_caller]
     pub fn call<F, T>(
         &self,
         function: F,
@@ -128,7 +133,7 @@ impl<L> ProxySender<L> {
     {
         let (errand, reply) = Errand::call(function);
         let sending = self.mail.sending(Job::Errand(errand));
-        let reply = RemoteTask::new(reply, self.mail.owner());
+        let reply = RemoteTask::new(reply, self.mail.owner(), Location::caller());
         async move {
             sending.await.map_err(|_closed| CallError::Closed)?;
             Ok(reply.await?)
