@@ -56,8 +56,8 @@ impl Handle {
         self.inner.spawn_at(Location::caller(), future)
     }
 
-    /// Like [`Handle::spawn`], on behalf of somebody who asked for it elsewhere, perhaps on another thread: reports name
-    /// that place as the task's.
+    /// Like [`Handle::spawn`], on behalf of somebody who asked for it elsewhere, perhaps on another thread: reports
+    /// name that place as the task's.
     pub fn spawn_at<F: Future + 'static>(
         &self,
         place: &'static Location<'static>,

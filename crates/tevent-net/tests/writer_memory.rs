@@ -2,45 +2,10 @@
 
 mod util;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use bytes::Bytes;
 use tevent_net::QueuedWriter;
+use tevent_testing::{Counting, allocations_so_far, bytes_held};
 use util::{Act, Rig, Wire, is_ok, poll};
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-fn count(allocations: usize, bytes: isize) {
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + allocations));
-    let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
-}
-
-// SAFETY: hands every call on to the system's allocator, unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(1, layout.size() as isize);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, -(layout.size() as isize));
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(1, size as isize - layout.size() as isize);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -68,9 +33,9 @@ fn b87_a_warm_writer_allocates_nothing() {
             assert!(writes.iter_mut().all(|write| is_ok(poll(write))));
         };
         (0..3).for_each(|_| round());
-        let before = ALLOCATIONS.get();
+        let before = allocations_so_far();
         (0..10).for_each(|_| round());
-        assert_eq!(ALLOCATIONS.get() - before, 0, "{len}");
+        assert_eq!(allocations_so_far() - before, 0, "{len}");
     }
 }
 
@@ -78,7 +43,7 @@ fn b87_a_warm_writer_allocates_nothing() {
 fn b55_after_a_burst_the_memory_comes_back() {
     let rig = Rig::with(QueuedWriter::builder().limit(64 << 20), drain());
     rig.wire.0.borrow_mut().then = Act::Pend;
-    let before = LIVE.get();
+    let before = bytes_held();
     let mut kept = Vec::new();
     for len in [64, 5000] {
         for _ in 0..10_000 {
@@ -88,7 +53,7 @@ fn b55_after_a_burst_the_memory_comes_back() {
                 .unwrap();
         }
     }
-    assert!(LIVE.get() - before > 1 << 20);
+    assert!(bytes_held() - before > 1 << 20);
     rig.settle();
     rig.wire.unblock();
     rig.settle();
@@ -96,8 +61,8 @@ fn b55_after_a_burst_the_memory_comes_back() {
     rig.settle();
     // The chunks that are kept, and the buffer of a batch.
     assert!(
-        LIVE.get() - before < 1 << 20,
+        bytes_held() - before < 1 << 20,
         "{} bytes",
-        LIVE.get() - before
+        bytes_held() - before
     );
 }

@@ -4,8 +4,7 @@
 mod common;
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::{Cell, RefCell},
+    cell::RefCell,
     cmp::Ordering,
     collections::{BTreeMap, VecDeque},
     rc::Rc,
@@ -16,32 +15,10 @@ use std::{
 use common::Trace;
 use futures::{FutureExt, executor::block_on};
 use tevent_queue::{KeyedEntry, KeyedGuard, KeyedQueue, QueueError, TeventQueue, TryEntryError};
+use tevent_testing::{Counting, bytes_held};
 use tokio_test::task::{Spawn, spawn};
 
 type Task<K> = Spawn<KeyedEntry<K>>;
-
-/// Counts the bytes that this thread has on the heap.
-struct Counting;
-
-thread_local! {
-    static BYTES: Cell<isize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local that has neither a
-// destructor nor an initialiser, so it does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.set(BYTES.get() + layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        BYTES.set(BYTES.get() - layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `dealloc`, and the block came from `System`.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -408,16 +385,16 @@ fn a_million_keys_used_once_leave_nothing_behind() {
     let keys: u32 = if cfg!(miri) { 200 } else { 1_000_000 };
     let keyed = KeyedQueue::new("user");
     drop(keyed.try_entry(0)); // the table keeps one small node
-    let before = BYTES.get();
+    let before = bytes_held();
     for key in 0..keys {
         drop(keyed.try_entry(key).unwrap());
     }
-    assert_eq!((BYTES.get() - before, keyed.lines()), (0, 0));
+    assert_eq!((bytes_held() - before, keyed.lines()), (0, 0));
 
     let entries: Vec<_> = (0..keys / 10).map(|key| keyed.entry(key)).collect();
     assert_eq!(keyed.lines(), entries.len());
     drop(entries);
-    assert_eq!((BYTES.get() - before, keyed.lines()), (0, 0));
+    assert_eq!((bytes_held() - before, keyed.lines()), (0, 0));
 }
 
 /// Every key against the plainest model of a line: who came first and has not left has the turn.

@@ -2,8 +2,6 @@
 #![cfg(not(loom))]
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
@@ -11,30 +9,7 @@ use std::{
 
 use futures::executor::LocalPool;
 use tevent_queue::{QueueEntry, TeventQueue};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    static BYTES: Cell<isize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches two thread-locals that have neither a
-// destructor nor an initialiser, so it does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        BYTES.set(BYTES.get() + layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        BYTES.set(BYTES.get() - layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `dealloc`, and the block came from `System`.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
+use tevent_testing::{Counting, allocations_so_far, bytes_held};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -60,7 +35,7 @@ fn poll(entry: &mut QueueEntry, waker: &Waker) -> Poll<()> {
 fn b55_the_memory_of_a_million_waiters_comes_back() {
     let total = if cfg!(miri) { 200 } else { 1_000_000 };
     let queue = TeventQueue::new("q");
-    let before = BYTES.get();
+    let before = bytes_held();
     for way in ["served", "dropped", "closed"] {
         let waker = waker_of(&Arc::new(Idle));
         let holder = queue.try_entry().unwrap();
@@ -70,7 +45,7 @@ fn b55_the_memory_of_a_million_waiters_comes_back() {
                 .iter_mut()
                 .all(|entry| poll(entry, &waker).is_pending())
         );
-        let each = (BYTES.get() - before) as usize / total;
+        let each = (bytes_held() - before) as usize / total;
         assert!(each >= 40, "the waiters are counted");
         drop(holder);
         match way {
@@ -83,7 +58,7 @@ fn b55_the_memory_of_a_million_waiters_comes_back() {
             _ => {}
         }
         drop((entries, waker));
-        let kept = BYTES.get() - before;
+        let kept = bytes_held() - before;
         assert!(kept <= 64 * 1024, "{kept} bytes after all were {way}");
     }
 }
@@ -93,7 +68,7 @@ fn no_allocation_once_warm() {
     let queue = TeventQueue::new("q");
     let wakers: Vec<Waker> = (0..50).map(|_| waker_of(&Arc::new(Idle))).collect();
     let mut entries: Vec<_> = wakers.iter().map(|_| queue.entry()).collect();
-    let before = ALLOCATIONS.get();
+    let before = allocations_so_far();
     for _ in 0..20 {
         for (entry, waker) in entries.iter_mut().zip(&wakers) {
             // Enters, leaves, and is at the end of the line again.
@@ -102,7 +77,7 @@ fn no_allocation_once_warm() {
             let _ = poll(entry, waker);
         }
     }
-    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_eq!(allocations_so_far() - before, 0);
 }
 
 #[test]
@@ -136,7 +111,7 @@ fn b55_driven_work_leaves_nothing_behind() {
         assert!(queue.is_empty());
     };
     round();
-    let before = BYTES.get();
+    let before = bytes_held();
     (0..5).for_each(|_| round());
-    assert_eq!(BYTES.get(), before);
+    assert_eq!(bytes_held(), before);
 }

@@ -2,33 +2,12 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{Read, Write};
 use std::task::{Context, Poll, Waker};
 
 use support::{SOON, Stream, idle_pair};
 use tevent_reactor::{Direction, Reactor};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the allocator's contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the memory is of the system's allocator, see `alloc`.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
+use tevent_testing::{Counting, allocations_so_far};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -60,7 +39,7 @@ fn b87_a_readiness_cycle_allocates_nothing() {
     reactor.wait(SOON).unwrap();
     let wakers = [support::counter().1, support::counter().1];
     (0..2).for_each(|_| cycle(&reactor, &mut pairs, &wakers));
-    let before = ALLOCATIONS.get();
+    let before = allocations_so_far();
     (0..100).for_each(|_| cycle(&reactor, &mut pairs, &wakers));
-    assert_eq!(ALLOCATIONS.get(), before);
+    assert_eq!(allocations_so_far(), before);
 }

@@ -1,8 +1,6 @@
 //! What a request takes from the heap: nothing of its own, and no more when it is spawned than a bare task.
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     future::{Future, pending},
     time::Duration,
 };
@@ -10,30 +8,7 @@ use std::{
 use futures::{FutureExt, StreamExt};
 use tevent_context::{Context, spawn, yield_now};
 use tevent_request::{CancelToken, Request, RequestExt, RequestScope, request, request_stream};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    static BYTES: Cell<isize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local that has neither a
-// destructor nor an initialiser, so it does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        BYTES.set(BYTES.get() + layout.size().cast_signed());
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        BYTES.set(BYTES.get() - layout.size().cast_signed());
-        // SAFETY: the caller keeps the contract of `dealloc`, and the block came from `System`.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
+use tevent_testing::{Counting, allocations_so_far, bytes_held};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -43,9 +18,9 @@ async fn allocations<F: Future>(make: impl Fn() -> F) -> usize {
     for _ in 0..3 {
         make().await;
     }
-    let before = ALLOCATIONS.get();
+    let before = allocations_so_far();
     make().await;
-    ALLOCATIONS.get() - before
+    allocations_so_far() - before
 }
 
 async fn work() -> Result<u32, String> {
@@ -124,7 +99,7 @@ fn what_comes_and_goes_leaves_nothing_with_those_who_stay() {
                 come_and_go(&scope, &token).await;
             }
             scope.join().await;
-            *size = BYTES.get();
+            *size = bytes_held();
         }
         assert_eq!(sizes, [sizes[0]; 3]);
     });

@@ -1,39 +1,18 @@
 //! A post allocates nothing. Alone in its binary, as it counts what the allocator does.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 
 use tevent_context::Context;
+use tevent_testing::{Counting, allocations_so_far};
 use tevent_thread::{Event, Posted, RawEvent};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is the system allocator's; a thread-local without a destructor is counted up beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn allocations(act: impl FnOnce()) -> usize {
-    let before = ALLOCATIONS.get();
+    let before = allocations_so_far();
     act();
-    ALLOCATIONS.get() - before
+    allocations_so_far() - before
 }
 
 #[test]

@@ -3,36 +3,11 @@
 
 mod util;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::env;
 
+use tevent_testing::{Counting, allocations_so_far, bytes_held};
 use tevent_thread::{Mailbox, ThreadProxy};
 use util::{context, settle};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    static BYTES: Cell<isize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches two thread-locals that have neither a
-// destructor nor an initialiser, so it does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        BYTES.set(BYTES.get() + layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        BYTES.set(BYTES.get() - layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `dealloc`, and the block came from `System`.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -48,12 +23,12 @@ fn b58_the_memory_of_a_burst_of_values_comes_back() {
     let context = context();
     let mailbox = Mailbox::new(&context.handle(), |_, _: u64| ()).expect("a living loop");
     let sender = mailbox.sender();
-    let before = BYTES.get();
+    let before = bytes_held();
     for _ in 0..2 {
         (0..burst()).for_each(|number| sender.send(number).expect("it is open"));
-        assert!(BYTES.get() - before >= 8 * burst() as isize);
+        assert!(bytes_held() - before >= 8 * burst() as isize);
         settle(&context);
-        let kept = BYTES.get() - before;
+        let kept = bytes_held() - before;
         assert!(kept < 256 * 1024, "{kept} bytes are kept");
     }
     assert_eq!(mailbox.stats().received, 2 * burst());
@@ -65,13 +40,13 @@ fn b58_the_memory_of_a_burst_of_closures_comes_back() {
     let context = context();
     let proxy = ThreadProxy::new(&context.handle()).expect("a living loop");
     let (sender, load) = (proxy.sender(), [7_u64; 4]);
-    let before = BYTES.get();
+    let before = bytes_held();
     for _ in 0..burst() {
         let sent = sender.schedule(move |_| assert_eq!(load[3], 7));
         assert!(sent.is_ok());
     }
     settle(&context);
-    let kept = BYTES.get() - before;
+    let kept = bytes_held() - before;
     assert!(kept < 256 * 1024, "{kept} bytes are kept");
     assert_eq!(
         (proxy.stats().received, proxy.stats().panicked),
@@ -82,9 +57,9 @@ fn b58_the_memory_of_a_burst_of_closures_comes_back() {
 /// What 100 rounds of 500 messages allocate.
 fn allocations(mut round: impl FnMut()) -> usize {
     (0..10).for_each(|_| round());
-    let before = ALLOCATIONS.get();
+    let before = allocations_so_far();
     (0..100).for_each(|_| round());
-    ALLOCATIONS.get() - before
+    allocations_so_far() - before
 }
 
 #[test]

@@ -128,13 +128,13 @@ impl<T> Joint<T> {
         drop(old);
     }
 
-    /// Whether the task has ended, its output was taken, and only this points to it: what most joints find at their end.
+    /// Whether the task has ended, its output was taken, and only this points to it: so most joints end.
     #[inline]
     fn is_all_there_is(&self) -> bool {
         let header = self.task.header();
         // SAFETY: owner's thread; the borrow ends in this line.
-        header.flags.get() == Flags::DONE.with(Flags::JOINT)
-            && unsafe { &*header.joiner.get() }.is_none()
+        let nobody_waits = unsafe { &*header.joiner.get() }.is_none();
+        nobody_waits && header.flags.get() == Flags::DONE.with(Flags::JOINT)
     }
 
     #[inline(never)]

@@ -111,7 +111,8 @@ mod tests {
 
     /// The `n`th of many addresses; nobody looks there.
     fn task(n: usize) -> NonNull<Header> {
-        NonNull::new(ptr::without_provenance_mut(8 * (n + 1))).expect("not zero")
+        NonNull::new(ptr::without_provenance_mut(8 * (n + 1)))
+            .expect("eight times a number above zero is not null")
     }
 
     proptest! {

@@ -108,6 +108,7 @@ impl Source {
         let parts: Vec<&str> = self.path.split('/').collect();
         match parts[..] {
             _ if parts.contains(&"tests") || self.path.ends_with("/tests.rs") => Role::Test,
+            ["crates", "tevent-testing", ..] => Role::Test,
             ["examples", ..] | ["crates", _, "examples", ..] => Role::Example,
             ["benches", ..] | ["crates", _, "benches", ..] => Role::Bench,
             _ => Role::Library,
@@ -328,6 +329,7 @@ fn a_role_follows_from_the_path() {
     assert_eq!(role("crates/tevent-core/src/line.rs"), Role::Library);
     assert_eq!(role("crates/tevent-core/tests/line.rs"), Role::Test);
     assert_eq!(role("crates/tevent-core/src/line/tests.rs"), Role::Test);
+    assert_eq!(role("crates/tevent-testing/src/lib.rs"), Role::Test);
     assert_eq!(role("examples/serialized_writes.rs"), Role::Example);
     assert_eq!(role("benches/gate.rs"), Role::Bench);
 }

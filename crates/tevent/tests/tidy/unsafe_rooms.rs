@@ -92,7 +92,7 @@ fn unforbidden(source: &Source, all: &[Source]) -> Option<Finding> {
     let folder = source
         .path
         .strip_suffix("lib.rs")
-        .filter(|folder| folder.ends_with("/src/"))?;
+        .filter(|folder| folder.ends_with("/src/") && source.role() == Role::Library)?;
     let has_room = all
         .iter()
         .any(|other| is_room(&other.path) && other.path.starts_with(folder));
