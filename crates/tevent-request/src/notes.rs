@@ -233,15 +233,17 @@ impl<N, E> Drop for RequestStream<N, E> {
 }
 
 impl<N> Notifier<N> {
-    /// Gives a value, once there is room for it: first come, first served. `false` if nobody will take it: the request
-    /// is over.
+    /// Gives a value, once there is room for it: first come, first served.
+    ///
+    /// # Errors
+    /// With the value, if nobody will take it any more: the request is over.
     ///
     /// # Cancel safety
     /// Dropping the future gives nothing; the value is dropped with it.
     ///
     /// # Panics
     /// As [`try_notify`](Self::try_notify).
-    pub async fn notify(&self, value: N) -> bool {
+    pub async fn notify(&self, value: N) -> Result<(), N> {
         let give = Give {
             notes: &self.notes,
             value: Some(value),
@@ -350,7 +352,7 @@ impl<N> Notes<N> {
     }
 }
 
-/// Waits for room and gives the value; `false` if the request is over.
+/// Waits for room and gives the value; it comes back if the request is over.
 struct Give<'a, N> {
     notes: &'a Notes<N>,
     value: Option<N>,
@@ -358,9 +360,9 @@ struct Give<'a, N> {
 }
 
 impl<N> Future for Give<'_, N> {
-    type Output = bool;
+    type Output = Result<(), N>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let waits = |key| !this.notes.over.get() && !this.notes.may_give(key);
         if waits(this.key) {
@@ -373,7 +375,7 @@ impl<N> Future for Give<'_, N> {
         }
         let value = this.value.take().expect("a value is given once");
         this.notes.givers.remove(&mut this.key);
-        Poll::Ready(this.notes.give(value).is_ok())
+        Poll::Ready(this.notes.give(value))
     }
 }
 

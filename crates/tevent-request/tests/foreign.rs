@@ -330,7 +330,7 @@ fn b15_what_work_drops_wakes_strangers_and_costs_nobody_the_result() {
     assert_eq!(promised.now_or_never(), Some(Err(RequestError::Abandoned)));
     assert_eq!(
         (first.now_or_never(), next.now_or_never()),
-        (Some(false), Some(false))
+        (Some(Err(2)), Some(Err(3)))
     );
 }
 
@@ -426,7 +426,7 @@ fn b18_a_waker_s_clone_that_takes_a_value_makes_room() {
     let mut give = Box::pin(notifier.notify(2));
     assert_eq!(
         give.poll_unpin(&mut TaskContext::from_waker(&waker)),
-        Poll::Ready(true)
+        Poll::Ready(Ok(()))
     );
 }
 
@@ -441,7 +441,7 @@ fn b15_a_giver_s_waker_costs_nobody_the_value() {
             .is_pending()
     );
     assert_eq!(values.next().now_or_never(), Some(Some(Ok(1))));
-    assert_eq!(give.now_or_never(), Some(true));
+    assert_eq!(give.now_or_never(), Some(Ok(())));
     assert_eq!(values.next().now_or_never(), Some(Some(Ok(2))));
 }
 
@@ -451,7 +451,7 @@ fn b12_a_stream_whose_work_panics_is_over() {
     let mut values = RequestStream::<u32, String>::new("r", 1, |notifier, _| {
         notify = Some(notifier.clone());
         async move {
-            assert!(notifier.notify(1).await);
+            assert_eq!(notifier.notify(1).await, Ok(()));
             panic!("boom")
         }
     });
@@ -459,7 +459,7 @@ fn b12_a_stream_whose_work_panics_is_over() {
     let said = panics(|| values.next().now_or_never());
     assert_eq!(said, "boom");
     let mut give = Box::pin(notifier.notify(2));
-    assert_eq!(give.as_mut().now_or_never(), Some(false));
+    assert_eq!(give.as_mut().now_or_never(), Some(Err(2)));
     assert!(notifier.is_over());
     assert_eq!(
         values.next().now_or_never(),

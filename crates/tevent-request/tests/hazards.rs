@@ -373,7 +373,7 @@ fn every_public_future_is_dropped_at_each_of_its_await_points() {
         |_| {
             let values = RequestStream::<u32, String>::new("r", 1, |notifier, _| async move {
                 for value in 0..3 {
-                    notifier.notify(value).await;
+                    let _taken = notifier.notify(value).await;
                     sleep(ms(1)).await;
                 }
                 Ok(())
@@ -393,7 +393,7 @@ fn every_public_future_is_dropped_at_each_of_its_await_points() {
             })
             .detach();
             async move {
-                notifier.notify(1).await;
+                notifier.notify(1).await?;
                 notifier.notify(2).await
             }
         },

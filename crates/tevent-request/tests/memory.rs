@@ -83,7 +83,7 @@ async fn come_and_go(scope: &RequestScope, token: &CancelToken) {
     let mut gives = [Box::pin(notifier.notify(1)), Box::pin(notifier.notify(2))];
     assert_eq!(
         gives.each_mut().map(|give| give.now_or_never()),
-        [Some(true), None]
+        [Some(Ok(())), None]
     );
     assert_eq!(values.next().await, Some(Ok(1)));
 }

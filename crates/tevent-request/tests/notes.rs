@@ -42,7 +42,7 @@ fn a_giver_that_leaves_lets_the_next_one_in() {
         yield_now().await;
         assert_eq!(values.next().await, Some(Ok(1)));
         drop(leaves); // it was told, and does not want any more
-        assert!(waits.await);
+        assert_eq!(waits.await, Ok(()));
         assert_eq!(values.next().await, Some(Ok(3)));
     });
 }
@@ -54,7 +54,7 @@ fn many_givers_come_in_the_order_of_their_calls() {
         let (completer, notifier, values) = request_stream::<u32, String>("r", 3);
         for number in 0..20 {
             let own = notifier.clone();
-            spawn(async move { assert!(own.notify(number).await) }).detach();
+            spawn(async move { assert_eq!(own.notify(number).await, Ok(())) }).detach();
         }
         spawn(async move {
             sleep(ms(1)).await;

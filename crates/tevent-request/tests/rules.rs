@@ -468,7 +468,7 @@ fn r11_changed_many_values_are_a_bounded_stream() {
         let said = trace.clone();
         let values = RequestStream::<u32, String>::new("r", 2, |notifier, _| async move {
             for value in 1..=4 {
-                assert!(notifier.notify(value).await);
+                assert_eq!(notifier.notify(value).await, Ok(()));
                 said.say(format!("gave {value}"));
             }
             Err("that is all".to_string().into())
@@ -506,7 +506,7 @@ fn r11_values_given_before_the_end_come_before_it() {
         assert_eq!(values.next().await, Some(Err(RequestError::TimedOut)));
         assert_eq!(values.next().await, None);
         assert!(notifier.is_over() && !completer.done(()));
-        assert!(!notifier.notify(4).await);
+        assert_eq!(notifier.notify(4).await, Err(4));
     });
 }
 
