@@ -12,6 +12,9 @@ const NO_HOLE: u32 = u32::MAX;
 /// A bucket keeps memory for so many timers that it does not need.
 pub(super) const KEPT_PLACES: usize = 32;
 
+/// A bucket begins with memory for so many timers, one line of the cache: growing in small steps takes longer.
+const FIRST_PLACES: usize = 16;
+
 pub(super) struct Bucket {
     /// Numbers of slots, and holes.
     places: Vec<u32>,
@@ -45,6 +48,9 @@ impl Bucket {
             self.first_hole = *place;
             *place = slot;
             return position;
+        }
+        if self.places.capacity() == 0 {
+            self.places.reserve(FIRST_PLACES);
         }
         self.places.push(slot);
         // There are never more places than slots were taken at once.
