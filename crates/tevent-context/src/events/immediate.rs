@@ -236,7 +236,7 @@ impl Immediates {
         self.line.borrow_mut().pop().map(ImmediateHandle)
     }
 
-    #[inline]
+    #[inline(always)] // it is half of scheduling
     fn join(&self, immediate: &Rc<State<Handler>>) {
         let place = self.line.borrow_mut().join(Rc::clone(immediate));
         immediate.place.set(Some(place));

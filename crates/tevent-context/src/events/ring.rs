@@ -1,7 +1,7 @@
 //! A first-in-first-out line whose places are numbered: who leaves early leaves a hole behind.
 //!
-//! Nearly all leave at the front, when their turn has come. For them this is a ring of values and a number, much cheaper
-//! than places that are linked.
+//! Nearly all leave at the front, when their turn has come. For them this is a ring of values and a number, much
+//! cheaper than places that are linked.
 
 use std::collections::VecDeque;
 

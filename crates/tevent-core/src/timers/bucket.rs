@@ -9,11 +9,8 @@ const HOLE: u32 = 1 << 31;
 /// The end of the chain of holes: no bucket is so long.
 const NO_HOLE: u32 = u32::MAX;
 
-/// A bucket keeps memory for so many timers that it does not need.
+/// A bucket keeps memory for so many timers that it does not need. It begins with it: small steps take long.
 pub(super) const KEPT_PLACES: usize = 32;
-
-/// A bucket begins with memory for so many timers, one line of the cache: growing in small steps takes longer.
-const FIRST_PLACES: usize = 16;
 
 pub(super) struct Bucket {
     /// Numbers of slots, and holes.
@@ -50,7 +47,7 @@ impl Bucket {
             return position;
         }
         if self.places.capacity() == 0 {
-            self.places.reserve(FIRST_PLACES);
+            self.places.reserve(KEPT_PLACES);
         }
         self.places.push(slot);
         // There are never more places than slots were taken at once.

@@ -147,8 +147,8 @@ impl<T> Slots<T> {
         self.slots[number as usize].bucket = IDLE;
     }
 
-    // By force, and without a destructor that a panic would run: else the value goes through memory, word by word on one
-    // side and at once on the other, and the processor waits for it. Who has 2^31 timers has lost that one.
+    // By force, and without a destructor that a panic would run: else the value goes through memory, word by word on
+    // one side and at once on the other, and the processor waits for it (6 ns). Of too many timers one value is lost.
     #[inline(always)]
     pub(super) fn occupy(&mut self, generation: u64, value: Option<T>, stays: bool) -> u32 {
         let value = ManuallyDrop::new(value);
@@ -196,7 +196,7 @@ impl<T> Slots<T> {
         self.vacate(number)
     }
 
-    #[inline]
+    #[inline(always)] // as `occupy`
     pub(super) fn vacate(&mut self, number: u32) -> Option<T> {
         let slot = &mut self.slots[number as usize];
         slot.generation = FREE;

@@ -69,7 +69,7 @@ impl Wheel {
     }
 
     /// Takes out the entry at `place`.
-    #[inline]
+    #[inline(always)] // as `Slots::occupy`
     pub(super) fn take<T>(&mut self, place: Place, slots: &mut Slots<T>) {
         let bucket = &mut self.buckets[place.bucket as usize];
         bucket.take(place.position);
