@@ -26,6 +26,9 @@ use crate::stuck::Patience;
 use crate::trace::Trace;
 use crate::watchdog::Watchdog;
 
+/// A time of a loop's timers that does not come: 584 years from the start, and all beyond.
+pub(crate) const NEVER: u64 = u64::MAX;
+
 /// What the `Context` shares with its handles: all of the loop but the reactor, which is the context's alone. So
 /// handles may keep memory, but neither tasks nor descriptors.
 pub(crate) struct Loop {
@@ -213,16 +216,23 @@ impl Loop {
 
     /// The present, as a time of `timers`.
     pub(crate) fn now(&self) -> u64 {
-        self.deadline(self.read_clock()).unwrap_or(u64::MAX)
+        self.due(self.read_clock())
     }
 
-    /// An instant as a deadline of `timers`; `None` is never: 584 years and more from the start.
-    pub(crate) fn deadline(&self, at: Instant) -> Option<u64> {
-        const PER_SECOND: u64 = 1_000_000_000;
-        let since_start = at.saturating_duration_since(self.start);
-        // By hand: `as_nanos` counts with 128 bits, and this is asked for every timer.
-        let seconds = since_start.as_secs().checked_mul(PER_SECOND)?;
-        seconds.checked_add(u64::from(since_start.subsec_nanos()))
+    /// An instant as a time of `timers`, whose first is the loop's start.
+    pub(crate) fn due(&self, at: Instant) -> u64 {
+        nanos(at.saturating_duration_since(self.start))
+    }
+
+    /// The end of `delay`, counted from a fresh reading of the clock, as a time of `timers`.
+    pub(crate) fn due_after(&self, delay: Duration) -> u64 {
+        self.now().saturating_add(nanos(delay))
+    }
+
+    /// A time of `timers` as an instant, unless it is never.
+    pub(crate) fn instant(&self, due: u64) -> Option<Instant> {
+        let since_start = Duration::from_nanos(due);
+        (self.start.checked_add(since_start)).filter(|_| due != NEVER)
     }
 
     /// When the earliest timer is due.
@@ -317,6 +327,13 @@ impl Drop for Running<'_> {
             self.0.doorbell.ring_if_parked();
         }
     }
+}
+
+/// By hand: `as_nanos` counts with 128 bits, and this is asked for every timer.
+fn nanos(duration: Duration) -> u64 {
+    const PER_SECOND: u64 = 1_000_000_000;
+    let seconds = duration.as_secs().saturating_mul(PER_SECOND);
+    seconds.saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 /// The error of everything that needs a living loop.

@@ -87,11 +87,13 @@ impl Handle {
     }
 
     /// Waits for a duration; see [`sleep`](crate::sleep()).
+    #[inline]
     pub fn sleep(&self, duration: Duration) -> Sleep {
         Sleep::for_duration(self.clone(), duration)
     }
 
     /// Waits for a deadline; see [`sleep_until`](crate::sleep_until).
+    #[inline]
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
         Sleep::until(self.clone(), deadline)
     }

@@ -1,5 +1,6 @@
 //! Sleeping: a future that is ready once the loop's clock has reached its deadline.
 
+use std::cell::Cell;
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use tevent_core::panics::Panics;
 use tevent_core::timers::TimerKey;
 
 use crate::Handle;
+use crate::core_loop::NEVER;
 use crate::events::timer::Due;
 
 /// Waits for a duration, counted from this call (C: `tevent_wakeup_send`).
@@ -21,18 +23,20 @@ use crate::events::timer::Due;
 ///
 /// # Panics
 /// If no context runs on this thread.
+#[inline]
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    Handle::current().sleep(duration)
+    Sleep::for_duration(Handle::current(), duration)
 }
 
 /// Waits for a deadline; one in the past takes one turn. See [`sleep`].
 ///
 /// # Panics
 /// If no context runs on this thread.
+#[inline]
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Handle::current().sleep_until(deadline)
+    Sleep::until(Handle::current(), deadline)
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. Runs on any executor of the context's thread, while the context's loop
@@ -43,41 +47,58 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
     handle: Handle,
-    /// `None`: further than an `Instant` can tell.
-    deadline: Option<Instant>,
-    state: State,
+    /// In a cell, which hides what a state cannot be: so it is the handle, a whole word, that tells a sleep from none.
+    /// By the half word that tells the states apart, a place for a sleep (in a request, say) would be moved in pieces,
+    /// and the processor waits for what was written in other pieces (9 ns).
+    state: Cell<State>,
 }
 
+/// Each knows its deadline as a time of the loop's table; of a timer there, the table knows it. So a sleep is small.
+#[derive(Clone, Copy)]
 enum State {
-    Unpolled,
+    Unpolled(u64),
+    /// Until it is polled after it has come.
     Waiting(TimerKey),
-    Fired,
+    /// The same, but the timer waits for nothing before it is reset.
+    Never(TimerKey),
+    Fired(u64),
 }
 
+/// Made where it is to lie: what is put together elsewhere and moved, the processor waits for.
 impl Sleep {
+    #[inline]
     pub(crate) fn for_duration(handle: Handle, duration: Duration) -> Self {
         // A fresh reading, not the turn's time: the turn may have begun long ago, and a sleep that ends early by the
         // caller's own clock would surprise him.
-        let deadline = handle.read_clock().checked_add(duration);
+        let due = handle.core().due_after(duration);
         Self {
             handle,
-            deadline,
-            state: State::Unpolled,
+            state: Cell::new(State::Unpolled(due)),
         }
     }
 
+    #[inline]
     pub(crate) fn until(handle: Handle, deadline: Instant) -> Self {
+        let due = handle.core().due(deadline);
         Self {
             handle,
-            deadline: Some(deadline),
-            state: State::Unpolled,
+            state: Cell::new(State::Unpolled(due)),
         }
     }
+}
 
-    /// When it will be ready; `None` if never.
+impl Sleep {
+    /// When it will be ready; `None` if never, which is what 584 years and more count as. One before the loop was made
+    /// counts as that moment. Once the context has ended, the deadline of a sleep that waited for it is not known any
+    /// more, and this is `None`.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        let core = self.handle.core();
+        match self.state.get() {
+            State::Unpolled(due) | State::Fired(due) => core.instant(due),
+            State::Waiting(key) => core.instant(core.timers.borrow().deadline(key)?),
+            State::Never(_) => None,
+        }
     }
 
     /// The loop that it waits for.
@@ -89,49 +110,48 @@ impl Sleep {
     /// Whether it has been ready.
     #[must_use]
     pub fn is_elapsed(&self) -> bool {
-        matches!(self.state, State::Fired)
+        matches!(self.state.get(), State::Fired(_))
     }
 
     /// Starts anew with another deadline, whether it has fired or not. A sleep that waits goes on waiting, for the same
     /// task; any other starts to wait when it is polled.
     pub fn reset(&mut self, deadline: Instant) {
-        self.deadline = Some(deadline);
-        if let State::Waiting(key) = self.state
-            && self.put_off(key, deadline)
-        {
+        let due = self.handle.core().due(deadline);
+        if let Some(state) = self.put_off(due) {
+            self.state.set(state);
             self.handle.core().notify();
             return;
         }
         self.cancel();
-        self.state = State::Unpolled;
+        self.state.set(State::Unpolled(due));
     }
 
-    /// Further away than the clock can tell is never: the timer waits for nothing, until it is reset again. `false` if
-    /// it has come.
-    fn put_off(&self, key: TimerKey, deadline: Instant) -> bool {
+    /// Gives the timer of a sleep that waits another deadline. `None` if it does not, or if its time has come.
+    fn put_off(&self, due: u64) -> Option<State> {
+        let (State::Waiting(key) | State::Never(key)) = self.state.get() else {
+            return None;
+        };
+        let mut timers = self.handle.core().timers.borrow_mut();
+        timers.get_mut(key)?;
+        if due == NEVER {
+            timers.disarm(key);
+            return Some(State::Never(key));
+        }
+        timers.reset(key, due);
+        Some(State::Waiting(key))
+    }
+
+    fn arm(&mut self, due: u64, waker: &Waker) {
         let core = self.handle.core();
+        let waker = waker.clone();
         let mut timers = core.timers.borrow_mut();
-        match core.deadline(deadline) {
-            Some(due) => timers.reset(key, due).is_some(),
-            None => {
-                timers.disarm(key);
-                timers.get_mut(key).is_some()
-            }
-        }
+        let key = timers.insert_to_stay(due, Due::Wake(waker));
+        drop(timers);
+        self.state.set(State::Waiting(key));
+        core.notify();
     }
 
-    fn arm(&mut self, deadline: Instant, waker: &Waker) -> Poll<()> {
-        let core = self.handle.core();
-        if let Some(deadline) = core.deadline(deadline) {
-            let waker = waker.clone();
-            let key = core.timers.borrow_mut().insert(deadline, Due::Wake(waker));
-            self.state = State::Waiting(key);
-            core.notify();
-        }
-        Poll::Pending
-    }
-
-    /// Still waiting, unless the loop has taken the timer out. Wakers are cloned and dropped outside the borrow; what
+    /// Still waiting, unless the loop has taken the waker out. Wakers are cloned and dropped outside the borrow; what
     /// runs in a clone may have been the loop, so the timer is looked for again.
     fn check(&mut self, key: TimerKey, waker: &Waker) -> Poll<()> {
         let timers = &self.handle.core().timers;
@@ -157,45 +177,58 @@ impl Sleep {
             asked::answer(|| "the end of a sleep".into());
             return Poll::Pending;
         }
-        self.state = State::Fired;
+        self.fired(key);
         Poll::Ready(())
     }
 
+    /// Its time has come: the timer, which has no waker any more, is not needed.
+    fn fired(&mut self, key: TimerKey) {
+        let mut timers = self.handle.core().timers.borrow_mut();
+        let due = timers.deadline(key).unwrap_or(NEVER);
+        self.state.set(State::Fired(due));
+        timers.remove(key);
+    }
+
+    #[inline]
     fn cancel(&mut self) {
-        if let State::Waiting(key) = self.state {
+        if let State::Waiting(key) | State::Never(key) = self.state.get() {
             let waker = self.handle.core().timers.borrow_mut().remove(key);
             // Foreign code, and this may be part of a drop in a panic: a second one would abort the process.
             if thread::panicking() {
-                let mut panics = Panics::default();
-                panics.guard(|| drop(waker));
-                panics.discard();
+                quietly(waker);
             }
         }
     }
+}
+
+#[cold]
+fn quietly(waker: Option<Due>) {
+    let mut panics = Panics::default();
+    panics.guard(|| drop(waker));
+    panics.discard();
 }
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match (&self.state, self.deadline) {
-            (State::Fired, _) => Poll::Ready(()),
-            _ if self.handle.has_ended() => {
-                panic!(
-                    "a sleep was polled whose context has ended, or is the parent's of this forked child: nothing \
-                     could wake it; drop it before the `Context`"
-                )
-            }
-            (State::Waiting(key), _) => {
-                let key = *key;
-                self.check(key, cx.waker())
-            }
-            (State::Unpolled, Some(deadline)) => self.arm(deadline, cx.waker()),
-            (State::Unpolled, None) => {
-                asked::answer(|| "a time that is too far away to come".into());
-                Poll::Pending
-            }
+        if self.is_elapsed() {
+            return Poll::Ready(());
         }
+        assert!(
+            !self.handle.has_ended(),
+            "a sleep was polled whose context has ended, or is the parent's of this forked child: nothing could wake \
+             it; drop it before the `Context`"
+        );
+        match self.state.get() {
+            State::Waiting(key) | State::Never(key) => return self.check(key, cx.waker()),
+            State::Unpolled(NEVER) => {
+                asked::answer(|| "a time that is too far away to come".into());
+            }
+            State::Unpolled(due) => self.arm(due, cx.waker()),
+            State::Fired(_) => {}
+        }
+        Poll::Pending
     }
 }
 
@@ -208,7 +241,7 @@ impl Drop for Sleep {
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sleep")
-            .field("deadline", &self.deadline)
+            .field("deadline", &self.deadline())
             .field("elapsed", &self.is_elapsed())
             .finish()
     }

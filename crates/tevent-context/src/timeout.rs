@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::{Handle, Sleep};
+use crate::{Sleep, sleep};
 
 /// Gives a future a limited time, counted from this call. If it is over first, the result is [`Elapsed`]; drop the
 /// `Timeout` then, and the future with it.
@@ -16,7 +16,7 @@ use crate::{Handle, Sleep};
 /// If no context runs on this thread.
 #[track_caller]
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
-    Handle::current().timeout(duration, future)
+    Timeout::new(sleep(duration), future)
 }
 
 pin_project! {

@@ -86,6 +86,19 @@ fn it_begins_where_it_is_told_to_restarts_and_is_a_stream() {
 }
 
 #[test]
+fn its_rhythm_may_begin_before_the_loop_was_made() {
+    let rig = Rig::new();
+    let start = rig.at(0) - ms(7);
+    let mut ticks = rig.context.handle().interval_at(start, ms(5));
+    rig.context.block_on(async {
+        for tick in [0, 5, 10] {
+            assert_eq!(ticks.tick().await, start + ms(tick));
+        }
+        assert_eq!(Handle::current().now(), rig.at(3));
+    });
+}
+
+#[test]
 fn b65_a_period_that_the_clock_cannot_tell_ticks_once() {
     let rig = Rig::new();
     rig.context.block_on(async {

@@ -548,3 +548,65 @@ fn a_sleep_that_waits_goes_on_waiting_also_while_its_deadline_is_too_far_to_come
     rig.context.turn(Some(ms(10))).expect("the poll works");
     assert!(task.is_finished());
 }
+
+#[test]
+fn b55_a_sleep_takes_24_bytes() {
+    assert_eq!(size_of::<Sleep>(), 24);
+    assert_eq!(size_of::<Option<Sleep>>(), 24);
+}
+
+#[test]
+fn a_sleep_knows_its_deadline_from_its_beginning_to_its_end() {
+    let rig = Rig::new();
+    let turn = || rig.context.turn(Some(Duration::ZERO)).expect("it works");
+    let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    let mut sleep = rig.context.handle().sleep_until(rig.at(5));
+    assert_eq!(sleep.deadline(), Some(rig.at(5)));
+    assert!(Pin::new(&mut sleep).poll(cx).is_pending());
+    assert_eq!(sleep.deadline(), Some(rig.at(5)));
+    sleep.reset(rig.at(6));
+    assert_eq!(sleep.deadline(), Some(rig.at(6)));
+    rig.clock.advance(ms(10));
+    assert_eq!(turn().timers, 1);
+    assert_eq!(
+        (sleep.deadline(), sleep.is_elapsed()),
+        (Some(rig.at(6)), false)
+    );
+    assert!(Pin::new(&mut sleep).poll(cx).is_ready());
+    assert_eq!(
+        (sleep.deadline(), sleep.is_elapsed()),
+        (Some(rig.at(6)), true)
+    );
+    sleep.reset(rig.at(20));
+    assert_eq!(
+        (sleep.deadline(), sleep.is_elapsed()),
+        (Some(rig.at(20)), false)
+    );
+    assert!(Pin::new(&mut sleep).poll(cx).is_pending());
+    let never = rig.at(0).checked_add(Duration::from_secs(u64::MAX / 4));
+    sleep.reset(never.expect("an instant"));
+    assert_eq!(sleep.deadline(), None);
+    sleep.reset(rig.at(30));
+    assert_eq!(sleep.deadline(), Some(rig.at(30)));
+    let early = rig.context.handle().sleep_until(rig.at(0) - ms(7));
+    assert_eq!(early.deadline(), Some(rig.at(0)));
+    drop(rig);
+    assert_eq!(sleep.deadline(), None);
+}
+
+#[test]
+fn a_sleep_that_is_reset_after_its_time_has_come_waits_anew() {
+    let rig = Rig::new();
+    let turn = || rig.context.turn(Some(Duration::ZERO)).expect("it works");
+    let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    let mut sleep = rig.context.handle().sleep_until(rig.at(5));
+    assert!(Pin::new(&mut sleep).poll(cx).is_pending());
+    rig.clock.advance(ms(5));
+    assert_eq!(turn().timers, 1);
+    sleep.reset(rig.at(8)); // nobody has polled it
+    rig.clock.advance(ms(10));
+    assert_eq!(turn().timers, 0);
+    assert!(Pin::new(&mut sleep).poll(cx).is_pending());
+    assert_eq!(turn().timers, 1);
+    assert!(Pin::new(&mut sleep).poll(cx).is_ready());
+}

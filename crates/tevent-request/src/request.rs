@@ -190,8 +190,7 @@ impl<T, E, W: Work<T, E>> Request<T, E, W> {
     /// If no context runs on this thread; [`endtime_on`](Self::endtime_on) takes a handle.
     #[track_caller]
     pub fn timeout(mut self, duration: Duration) -> Self {
-        let handle = Handle::current();
-        let sleep = handle.sleep(duration);
+        let sleep = tevent_context::sleep(duration);
         self.end_by(Deadline::new(sleep));
         self
     }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use tevent_core::line::{Line, Place};
 use tevent_core::panics::Panics;
 
 use crate::Handle;
+use crate::events::ring::Ring;
 use crate::events::{Event, EventKind};
 
 /// A handler that is made once and scheduled any number of times; scheduling cannot fail (C: `tevent_immediate`).
@@ -46,7 +46,7 @@ struct State<H: ?Sized> {
     handle: Handle,
     event: Event,
     /// Where it stands in the line, while it is scheduled.
-    place: Cell<Option<Place>>,
+    place: Cell<Option<u64>>,
     handler: RefCell<H>,
 }
 
@@ -192,7 +192,7 @@ impl fmt::Debug for Immediate {
 /// The immediates of one loop that are scheduled, in order. May grow: each is in it once.
 #[derive(Default)]
 pub(crate) struct Immediates {
-    line: RefCell<Line<Rc<State<Handler>>>>,
+    line: RefCell<Ring<Rc<State<Handler>>>>,
 }
 
 impl Immediates {
@@ -216,6 +216,7 @@ impl Immediates {
             ran += 1;
             next.run();
         }
+        self.line.borrow_mut().give_memory_back();
         ran
     }
 
@@ -230,18 +231,20 @@ impl Immediates {
         panics.resume();
     }
 
+    #[inline]
     fn pop(&self) -> Option<ImmediateHandle> {
-        let mut line = self.line.borrow_mut();
-        let front = line.front()?;
-        line.leave(front).map(ImmediateHandle)
+        self.line.borrow_mut().pop().map(ImmediateHandle)
     }
 
+    #[inline(always)] // it is half of scheduling
     fn join(&self, immediate: &Rc<State<Handler>>) {
         let place = self.line.borrow_mut().join(Rc::clone(immediate));
         immediate.place.set(Some(place));
     }
 
-    fn leave(&self, place: Place) -> Option<Rc<State<Handler>>> {
-        self.line.borrow_mut().leave(place)
+    #[cold]
+    fn leave(&self, place: u64) -> Option<Rc<State<Handler>>> {
+        let moved = |immediate: &Rc<State<Handler>>, place| immediate.place.set(Some(place));
+        self.line.borrow_mut().leave(place, moved)
     }
 }

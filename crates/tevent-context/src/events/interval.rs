@@ -53,8 +53,10 @@ pub enum MissedTicks {
 /// Dropping it cancels it. Cancel safe: a tick whose future is dropped is not lost.
 #[must_use = "an interval ticks only for who awaits its ticks"]
 pub struct Interval {
-    handle: Handle,
+    /// Until the next tick.
     sleep: Sleep,
+    /// To the point, also if it is before the loop was made. `None`: further than an `Instant` can tell.
+    next: Option<Instant>,
     period: Duration,
     missed: MissedTicks,
 }
@@ -80,8 +82,8 @@ impl Handle {
             "an interval needs a period longer than zero: use `yield_now` to run again and again"
         );
         Interval {
-            handle: self.clone(),
             sleep: self.sleep_until(start),
+            next: Some(start),
             period,
             missed: MissedTicks::default(),
         }
@@ -110,23 +112,22 @@ impl Interval {
     /// If the context has ended.
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(Pin::new(&mut self.sleep).poll(cx));
-        let deadline = self
-            .sleep
-            .deadline()
-            .expect("a sleep without a deadline does not end");
-        let next = self.after(deadline);
-        self.sleep = match next {
-            Some(next) => self.handle.sleep_until(next),
-            None => self.handle.sleep(Duration::MAX),
-        };
-        Poll::Ready(deadline)
+        let tick = self.next.expect("what is too far away does not come");
+        self.go_on(self.after(tick));
+        Poll::Ready(tick)
     }
 
     /// Counts anew: the next tick comes one period from now.
     pub fn restart(&mut self) {
-        match self.handle.read_clock().checked_add(self.period) {
+        let now = self.sleep.handle().read_clock();
+        self.go_on(now.checked_add(self.period));
+    }
+
+    fn go_on(&mut self, next: Option<Instant>) {
+        self.next = next;
+        match next {
             Some(next) => self.sleep.reset(next),
-            None => self.sleep = self.handle.sleep(Duration::MAX),
+            None => self.sleep = self.sleep.handle().sleep(Duration::MAX),
         }
     }
 
@@ -139,7 +140,7 @@ impl Interval {
     /// The deadline of the tick after the one at `tick`, which is due.
     fn after(&self, tick: Instant) -> Option<Instant> {
         let next = tick.checked_add(self.period)?;
-        let now = self.handle.now();
+        let now = self.sleep.handle().now();
         if self.missed == MissedTicks::Burst || next > now {
             return Some(next);
         }
@@ -170,7 +171,7 @@ impl fmt::Debug for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Interval")
             .field("period", &self.period)
-            .field("next", &self.sleep.deadline())
+            .field("next", &self.next)
             .field("missed", &self.missed)
             .finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@ pub(crate) mod fd;
 pub(crate) mod immediate;
 pub(crate) mod inbox;
 pub(crate) mod interval;
+mod ring;
 pub(crate) mod signal;
 pub(crate) mod timer;
 
@@ -95,12 +96,18 @@ impl Event {
     /// In a forked child nothing happens: the rest of the batch is the parent's.
     #[inline]
     pub(crate) fn call(&self, core: &Loop, handler: impl FnOnce()) {
-        if core.check_process().is_err() {
+        if !core.process.is_current() {
             return;
         }
         if core.trace.is_idle() && core.watchdog.is_none() {
             return handler();
         }
+        self.call_watched(core, handler);
+    }
+
+    /// Not inline: the few who watch pay for the call.
+    #[cold]
+    fn call_watched(&self, core: &Loop, handler: impl FnOnce()) {
         core.trace.tell(&TracePoint::BeforeHandler(self.traced()));
         match &core.watchdog {
             Some(watchdog) => watchdog.time_handler(&core.clock, self.traced(), handler),
@@ -144,8 +151,13 @@ impl Event {
     #[inline]
     fn tell(&self, core: &Loop, point: fn(TracedEvent) -> TracePoint) {
         if !core.trace.is_idle() {
-            core.trace.tell(&point(self.traced()));
+            self.tell_hooks(core, point);
         }
+    }
+
+    #[cold]
+    fn tell_hooks(&self, core: &Loop, point: fn(TracedEvent) -> TracePoint) {
+        core.trace.tell(&point(self.traced()));
     }
 
     fn traced(&self) -> TracedEvent {

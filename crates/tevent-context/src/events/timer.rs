@@ -12,7 +12,7 @@ use tevent_core::panics::Panics;
 use tevent_core::timers::TimerKey;
 
 use crate::Handle;
-use crate::core_loop::Loop;
+use crate::core_loop::{Loop, NEVER};
 use crate::events::{Event, EventKind};
 use crate::trace::TracePoint;
 
@@ -145,11 +145,16 @@ impl TimerHandle {
     /// cheaper than a new timer (C: `tevent_update_timer`). Once the context has ended, nothing happens.
     pub fn reset(&self, deadline: Instant) {
         let core = self.handle.core();
+        self.reset_due(core.due(deadline));
+    }
+
+    fn reset_due(&self, due: u64) {
+        let core = self.handle.core();
         // Further away than the clock can tell is never.
-        let Some(due) = core.deadline(deadline).filter(|_| !core.has_ended()) else {
+        if due == NEVER || core.has_ended() {
             self.cancel();
             return;
-        };
+        }
         let note = core
             .timers
             .borrow_mut()
@@ -165,12 +170,7 @@ impl TimerHandle {
     /// Sets the deadline to the end of `delay`, counted from now by a fresh reading of the loop's clock; see
     /// [`reset`](Self::reset).
     pub fn reset_after(&self, delay: Duration) {
-        match self.handle.read_clock().checked_add(delay) {
-            Some(deadline) => self.reset(deadline),
-            None => {
-                self.cancel();
-            }
-        }
+        self.reset_due(self.handle.core().due_after(delay));
     }
 
     /// Takes the call back. `false` if the timer was not armed.

@@ -9,7 +9,7 @@ const HOLE: u32 = 1 << 31;
 /// The end of the chain of holes: no bucket is so long.
 const NO_HOLE: u32 = u32::MAX;
 
-/// A bucket keeps memory for so many timers that it does not need.
+/// A bucket keeps memory for so many timers that it does not need. It begins with it: small steps take long.
 pub(super) const KEPT_PLACES: usize = 32;
 
 pub(super) struct Bucket {
@@ -45,6 +45,9 @@ impl Bucket {
             self.first_hole = *place;
             *place = slot;
             return position;
+        }
+        if self.places.capacity() == 0 {
+            self.places.reserve(KEPT_PLACES);
         }
         self.places.push(slot);
         // There are never more places than slots were taken at once.

@@ -26,19 +26,26 @@ impl Heap {
         self.0.first()
     }
 
+    #[inline]
     pub(super) fn push<T>(&mut self, entry: Entry, slots: &mut Slots<T>) {
         self.0.push(entry);
         self.rise(self.0.len() - 1, entry, slots);
     }
 
     /// Takes out the entry at `position`; the last one fills the gap.
-    pub(super) fn take<T>(&mut self, position: usize, slots: &mut Slots<T>) -> Entry {
-        let entry = self.0.swap_remove(position);
-        if let Some(&stand_in) = self.0.get(position) {
-            let gap = self.sink(position, stand_in, slots);
-            self.rise(gap, stand_in, slots);
+    #[inline]
+    pub(super) fn remove<T>(&mut self, position: usize, slots: &mut Slots<T>) {
+        if position + 1 < self.0.len() {
+            self.fill(position, slots);
         }
-        entry
+        self.0.pop();
+    }
+
+    /// Puts the last entry in the place of another one; it is still in its own, too, where nobody sinks below it.
+    fn fill<T>(&mut self, position: usize, slots: &mut Slots<T>) {
+        let last = self.0[self.0.len() - 1];
+        let gap = self.sink(position, last, slots);
+        self.rise(gap, last, slots);
     }
 
     /// Adds an entry; the heap is in no order then.
@@ -65,6 +72,7 @@ impl Heap {
     }
 
     /// Moves parents later than `entry` down, and puts it into the place that is left free.
+    #[inline(always)] // as `Slots::occupy`
     fn rise<T>(&mut self, mut position: usize, entry: Entry, slots: &mut Slots<T>) {
         while position > 0 {
             let parent = (position - 1) / ARITY;

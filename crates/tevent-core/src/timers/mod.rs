@@ -77,7 +77,10 @@ pub struct Timers<T> {
 }
 
 /// Names one timer of the table that gave it out, and finds nothing once that timer has been taken out.
+///
+/// Aligned to four bytes: a word has room for it and for a state beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C, packed(4))]
 pub struct TimerKey {
     slot: u32,
     generation: u64,
@@ -117,19 +120,20 @@ impl<T> Timers<T> {
     /// # Panics
     ///
     /// If there are 2^31 - 1 timers already.
-    #[inline]
+    #[inline(always)] // as `occupy`
     pub fn insert(&mut self, deadline: u64, value: T) -> TimerKey {
-        let arrival = self.next_arrival();
-        let slot = self.slots.occupy(arrival, Some(value));
-        self.add(Entry {
-            deadline,
-            arrival,
-            slot,
-        });
-        TimerKey {
-            slot,
-            generation: arrival,
-        }
+        self.insert_new(deadline, value, false)
+    }
+
+    /// Adds a timer like [`insert`](Self::insert), but it stays until it is [removed](Self::remove), also when it has
+    /// come: then it has no value any more, and still its [deadline](Self::deadline).
+    ///
+    /// # Panics
+    ///
+    /// If there are 2^31 - 1 timers already.
+    #[inline(always)] // as `occupy`
+    pub fn insert_to_stay(&mut self, deadline: u64, value: T) -> TimerKey {
+        self.insert_new(deadline, value, true)
     }
 
     /// Adds a timer that stays until it is [removed](Self::remove), also when it has come. It waits for nothing before
@@ -140,7 +144,7 @@ impl<T> Timers<T> {
     /// If there are 2^31 - 1 timers already.
     pub fn reserve(&mut self) -> TimerKey {
         let generation = self.next_arrival();
-        let slot = self.slots.occupy(generation, None);
+        let slot = self.slots.occupy(generation, None, true);
         TimerKey { slot, generation }
     }
 
@@ -154,7 +158,7 @@ impl<T> Timers<T> {
     }
 
     /// Takes a timer out for good. `None` if it is not there any more, or if it stays and has no value.
-    #[inline]
+    #[inline(always)] // as `occupy`: a value comes back the same way
     pub fn remove(&mut self, key: TimerKey) -> Option<T> {
         if let Some(place) = self.slots.find(key)?.place() {
             self.take(place);
@@ -167,6 +171,12 @@ impl<T> Timers<T> {
     /// The value of a timer that has not been taken out.
     pub fn get_mut(&mut self, key: TimerKey) -> Option<&mut T> {
         self.slots.value_mut(key)?.as_mut()
+    }
+
+    /// The deadline that a timer was given last, whether it has come or not; `None` if the timer is not there any more.
+    #[must_use]
+    pub fn deadline(&self, key: TimerKey) -> Option<u64> {
+        self.slots.deadline(key)
     }
 
     /// Gives a timer a deadline. It counts as a new arrival: it goes behind all others of that deadline, also if the
@@ -223,14 +233,15 @@ impl<T> Timers<T> {
     ///
     /// If a timer that stays is due and was given no value.
     pub fn pop_due(&mut self, now: u64) -> Option<(u64, T)> {
-        if self.next_deadline()? > now {
+        let &Entry { deadline, slot, .. } = self.heap.first()?;
+        if deadline > now {
             return None;
         }
-        let entry = self.heap.take(0, &mut self.slots);
-        let value = self.slots.fire(entry.slot);
+        self.heap.remove(0, &mut self.slots);
+        let value = self.slots.fire(slot);
         self.settle();
         let value = value.expect("a timer that stays needs a value before it is due: `fill` it");
-        Some((entry.deadline, value))
+        Some((deadline, value))
     }
 
     /// Takes the whole table, and leaves an empty one, in which no key from before finds anything.
@@ -285,27 +296,48 @@ impl<T> Timers<T> {
         self.arrivals
     }
 
-    #[inline]
+    #[inline(always)] // as `occupy`
+    fn insert_new(&mut self, deadline: u64, value: T, stays: bool) -> TimerKey {
+        let arrival = self.next_arrival();
+        let slot = self.slots.occupy(arrival, Some(value), stays);
+        self.add(Entry {
+            deadline,
+            arrival,
+            slot,
+        });
+        TimerKey {
+            slot,
+            generation: arrival,
+        }
+    }
+
+    #[inline(always)] // as `occupy`
     fn add(&mut self, entry: Entry) {
         if entry.deadline > self.near && self.wheel.len() > 0 {
             self.wheel.put(self.near, entry, &mut self.slots);
         } else {
-            self.add_near(entry);
+            self.add_near(entry.deadline, entry.arrival, entry.slot);
         }
     }
 
-    /// Adds what the heap may have to take.
-    fn add_near(&mut self, entry: Entry) {
+    /// Adds what the heap may have to take. Number by number: the processor has them at hand, an entry goes through
+    /// memory.
+    fn add_near(&mut self, deadline: u64, arrival: u64, slot: u32) {
+        self.slots.set_deadline(slot, deadline);
         if self.wheel.len() == 0 && self.heap.len() < FEW {
-            self.near = self.near.max(entry.deadline);
+            self.near = self.near.max(deadline);
         }
-        self.put(entry);
+        self.put(Entry {
+            deadline,
+            arrival,
+            slot,
+        });
         if self.heap.len() > self.heap_limit {
             self.relieve();
         }
     }
 
-    #[inline]
+    #[inline(always)] // as `occupy`
     fn put(&mut self, entry: Entry) {
         if entry.deadline <= self.near {
             self.heap.push(entry, &mut self.slots);
@@ -314,10 +346,10 @@ impl<T> Timers<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // as `occupy`: its place, too, is two numbers
     fn take(&mut self, place: Place) {
         if place.bucket == NEAR {
-            self.heap.take(place.position as usize, &mut self.slots);
+            self.heap.remove(place.position as usize, &mut self.slots);
         } else {
             self.wheel.take(place, &mut self.slots);
         }

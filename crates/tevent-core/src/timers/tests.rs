@@ -165,6 +165,39 @@ fn a_timer_that_stays_comes_goes_and_comes_again_and_keeps_its_key_and_its_note(
 }
 
 #[test]
+fn one_inserted_to_stay_is_there_when_it_has_come_and_says_when_it_was_due() {
+    let mut timers = Timers::new();
+    let key = timers.insert_to_stay(5, "first");
+    let passing = timers.insert(6, "passing");
+    assert_eq!(timers.get_mut(key), Some(&mut "first"));
+    assert_eq!(timers.pop_due(6), Some((5, "first")));
+    assert_eq!(timers.get_mut(key), None);
+    assert_eq!(timers.deadline(key), Some(5));
+    assert_eq!(timers.pop_due(6), Some((6, "passing")));
+    assert_eq!(timers.deadline(passing), None);
+    assert_eq!(timers.remove(key), None);
+    assert_eq!(timers.deadline(key), None);
+    assert_eq!(timers.insert(7, "next").slot, key.slot);
+}
+
+#[test]
+fn a_timer_s_deadline_is_known_wherever_it_is() {
+    let mut timers = Timers::new();
+    let keys: Vec<_> = (0..BURST)
+        .map(|number| timers.insert(scattered(number), ()))
+        .collect();
+    let all = |timers: &Timers<()>, shift| {
+        let mut known = (0..).zip(&keys);
+        known.all(|(number, key)| timers.deadline(*key) == Some(scattered(number) + shift))
+    };
+    assert!(all(&timers, 0));
+    for (number, key) in (0..).zip(&keys) {
+        timers.reset(*key, scattered(number) + HOUR);
+    }
+    assert!(all(&timers, HOUR));
+}
+
+#[test]
 fn b55_timers_that_stay_keep_their_slots_and_no_more() {
     let mut timers = Timers::<()>::new();
     let keys: Vec<_> = (0..BURST).map(|_| timers.reserve()).collect();

@@ -53,7 +53,7 @@ impl Wheel {
     }
 
     /// Adds an entry that is later than `near`.
-    #[inline]
+    #[inline(always)] // as `Slots::occupy`
     pub(super) fn put<T>(&mut self, near: u64, entry: Entry, slots: &mut Slots<T>) {
         let number = number(near, entry.deadline);
         let bucket = match self.buckets.get_mut(number) {
@@ -69,7 +69,7 @@ impl Wheel {
     }
 
     /// Takes out the entry at `place`.
-    #[inline]
+    #[inline(always)] // as `Slots::occupy`
     pub(super) fn take<T>(&mut self, place: Place, slots: &mut Slots<T>) {
         let bucket = &mut self.buckets[place.bucket as usize];
         bucket.take(place.position);
@@ -137,6 +137,7 @@ impl Wheel {
 }
 
 /// The number of the bucket of a deadline that is later than `near`.
+#[inline]
 pub(super) fn number(near: u64, deadline: u64) -> usize {
     let level = (near ^ deadline).ilog2() / BITS;
     let digit = (deadline >> (level * BITS)) as usize % DIGITS;
