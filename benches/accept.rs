@@ -13,7 +13,7 @@ use crate::cores::Cores;
 use crate::row::{Aim, Contestant, Load, Row, Unit, kilo_ops_per_second};
 use crate::runtimes;
 
-const CONNECTIONS: u64 = 20_000;
+const CONNECTIONS: u64 = 8_000;
 
 /// Connections that come at the same time.
 const WAVE: u64 = 100;

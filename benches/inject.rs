@@ -82,8 +82,8 @@ fn values(name: &str, producers: u64) -> Row {
     .aims([Aim::Of("crossbeam", 1.5)])
     .note(
         "tevent's mailbox calls a handler in a loop that polls its descriptors, too; the receivers of crossbeam, kanal \
-         and flume block their thread, tokio's is a task. The first producer has a core of its own; the next one shares that of the \
-         loop, and so on in turn.",
+         and flume block their thread, tokio's is a task. The first producer has a core of its own, the next one that \
+         of the loop, and so on in turn.",
     )
 }
 

@@ -18,7 +18,7 @@ use crate::runtimes;
 
 const WAITING: u64 = 100_000;
 
-const TIMES: u64 = 2_000_000;
+const TIMES: u64 = 1_000_000;
 
 pub(crate) fn rows() -> Vec<Row> {
     let ours = Contestant::new("tevent", |load| runtimes::tevent(timed::<Queue>(load)));

@@ -20,7 +20,20 @@ const BLOCKS: u64 = 1_000;
 const BLOCKING: &str = "blocking thread";
 
 pub(crate) fn rows() -> Vec<Row> {
-    let write: [(_, Pump); 5] = [
+    vec![
+        row("pump 1 MiB blocks, write", writers(), |far, load| {
+            let (mut far, mut block) = (far, block());
+            (0..blocks(load)).try_for_each(|_| far.read_exact(&mut block))
+        }),
+        row("pump 1 MiB blocks, read", readers(), |far, load| {
+            let (mut far, block) = (far, block());
+            (0..blocks(load)).try_for_each(|_| far.write_all(&block))
+        }),
+    ]
+}
+
+fn writers() -> [(&'static str, Pump); 5] {
+    [
         ("tevent", |stream, load| {
             use futures::AsyncWriteExt;
             runtimes::tevent(async {
@@ -57,8 +70,11 @@ pub(crate) fn rows() -> Vec<Row> {
             let (mut stream, block) = (Async::new(stream)?, block());
             async_io::block_on(timed(load, async || stream.write_all(&block).await))
         }),
-    ];
-    let read: [(_, Pump); 5] = [
+    ]
+}
+
+fn readers() -> [(&'static str, Pump); 5] {
+    [
         ("tevent", |stream, load| {
             use futures::AsyncReadExt;
             runtimes::tevent(async {
@@ -94,16 +110,6 @@ pub(crate) fn rows() -> Vec<Row> {
             use futures_lite::AsyncReadExt;
             let (mut stream, mut block) = (Async::new(stream)?, block());
             async_io::block_on(timed(load, async || stream.read_exact(&mut block).await))
-        }),
-    ];
-    vec![
-        row("pump 1 MiB blocks, write", write, |far, load| {
-            let (mut far, mut block) = (far, block());
-            (0..blocks(load)).try_for_each(|_| far.read_exact(&mut block))
-        }),
-        row("pump 1 MiB blocks, read", read, |far, load| {
-            let (mut far, block) = (far, block());
-            (0..blocks(load)).try_for_each(|_| far.write_all(&block))
         }),
     ]
 }

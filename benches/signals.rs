@@ -12,7 +12,7 @@ use crate::c_peers;
 use crate::row::{Aim, Contestant, Load, Row, Unit, nanos_per_op};
 use crate::runtimes;
 
-const TIMES: u64 = 100_000;
+const TIMES: u64 = 50_000;
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![handlers(), streams()]

@@ -11,7 +11,7 @@ use crate::runtimes;
 const MANY: u64 = 1_000_000;
 
 /// Tasks that nobody awaits, and how many of them at a time.
-const DETACHED: u64 = 4_000_000;
+const DETACHED: u64 = 2_000_000;
 const BATCH: u64 = 1_000;
 
 /// Tasks one after another.
