@@ -25,7 +25,7 @@ pub(crate) fn rows() -> Vec<Row> {
         row("burst of 10 M posts, kept", Unit::Megabytes, kept)
             .aims([Aim::Absolute(1.0)])
             .note("What is not given back to the allocator when all have been taken; each number has 8 bytes.")
-            .pairs(1),
+            .pairs(3),
     ]
 }
 
