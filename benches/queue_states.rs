@@ -24,22 +24,22 @@ pub(crate) fn rows() -> Vec<Row> {
         runtimes::tevent(timed(load, async |times| go_back(times).await))
     });
     vec![
-        row("queue stop + start", "stop", stop).note(
+        row("queue stop + start", "stop", stop, 0.33).note(
             "A queue is stopped, one joins, it is started, and the one gets in and leaves. C tevent makes a request \
              for the entry, and a turn of its loop lets it in.",
         ),
-        row("queue untrigger", "untrigger", untrigger).note(
+        row("queue untrigger", "untrigger", untrigger, 1.0).note(
             "One who is in stops the queue, goes back to the head of the line, starts the queue, and gets in again. C \
              tevent lets it in by a turn of its loop.",
         ),
     ]
 }
 
-fn row(name: &str, work: &'static str, ours: Contestant) -> Row {
+fn row(name: &str, work: &'static str, ours: Contestant, of_c_tevent: f64) -> Row {
     let arguments = move |load: Load| vec![work.to_owned(), load.ops(TIMES_IN_C).to_string()];
     Row::new(name, Unit::NanosPerOp, ours)
         .beside([c_peers::peer(C_TEVENT, "queue_tevent", arguments)])
-        .aims([Aim::Of(C_TEVENT, 0.33)])
+        .aims([Aim::Of(C_TEVENT, of_c_tevent)])
 }
 
 /// A tenth to warm up, then with the clock running.
