@@ -1,6 +1,9 @@
 //! tevent beside its peers: `cargo bench` measures every row of every room and prints one table.
 
+mod accept;
 mod allocator;
+mod arrivals;
+mod burst;
 mod c_peers;
 mod cli;
 mod cores;
@@ -9,20 +12,30 @@ mod descriptors;
 mod doorbell;
 mod echo;
 mod fairness;
+mod fire;
 mod gate;
 mod hops;
 mod immediates;
 mod inject;
+mod leave;
 mod locks;
 mod measure;
 mod memory;
+mod places;
+mod pump;
+mod queue_states;
+mod random;
+mod registration;
 mod remote_wake;
 mod request;
+mod restart;
 mod ring;
 mod row;
 mod runtimes;
+mod signals;
 mod sleep;
 mod spawn;
+mod spinning;
 mod table;
 mod threads;
 mod timers;
@@ -35,6 +48,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
 
@@ -50,21 +64,31 @@ const ROOMS: &[(&str, Rows)] = &[
     ("yield_now", yield_now::rows),
     ("spawn", spawn::rows),
     ("gate", gate::rows),
+    ("leave", leave::rows),
+    ("queue_states", queue_states::rows),
     ("threads", threads::rows),
     ("two_loops", two_loops::rows),
     ("remote_wake", remote_wake::rows),
     ("inject", inject::rows),
+    ("burst", burst::rows),
     ("doorbell", doorbell::rows),
+    ("spinning", spinning::rows),
     ("writer", writer::rows),
     ("immediates", immediates::rows),
     ("timers", timers::rows),
+    ("restart", restart::rows),
+    ("fire", fire::rows),
     ("sleep", sleep::rows),
     ("descriptors", descriptors::rows),
+    ("registration", registration::rows),
     ("hops", hops::rows),
     ("ring", ring::rows),
     ("fairness", fairness::rows),
     ("request", request::rows),
+    ("signals", signals::rows),
     ("echo", echo::rows),
+    ("pump", pump::rows),
+    ("accept", accept::rows),
     ("memory", memory::rows),
 ];
 
@@ -105,8 +129,10 @@ fn run_all(cli: &Cli) -> io::Result<()> {
     }
     let mut table = Table::default();
     for (index, row) in rows.iter().enumerate() {
-        eprintln!("[{}/{}] {}", index + 1, rows.len(), row.name);
+        eprint!("[{}/{}] {}", index + 1, rows.len(), row.name);
+        let start = Instant::now();
         let measured = measure::measure(row, cli.load(), cli.pairs(row))?;
+        eprintln!(": {:.1} s", start.elapsed().as_secs_f64());
         table.add(row, &Verdict::of(row, &measured));
     }
     println!("{table}");

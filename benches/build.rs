@@ -30,6 +30,10 @@ mod c_peers {
         ("timers_tevent", &["tevent", "talloc"]),
         ("immediate_ivykis", &["ivykis"]),
         ("immediate_tevent", &["tevent", "talloc"]),
+        ("queue_tevent", &["tevent", "talloc"]),
+        ("signals_ivykis", &["ivykis"]),
+        ("signals_libuv", &["libuv"]),
+        ("signals_tevent", &["tevent", "talloc"]),
         ("thread_tevent", &["tevent", "talloc"]),
     ];
 

@@ -17,7 +17,7 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) quick: bool,
 
-    /// Measurements of ours and each peer, in turn [default: 5 or 11, counts 1; quick: 3]; below 3 decides nothing
+    /// Measurements of ours and each peer, in turn [default: 5 or 11, counts 1; quick: 1 to 3]; below 3 decides nothing
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) pairs: Option<u16>,
 

@@ -81,7 +81,7 @@ fn pending(times: u64) -> io::Result<f64> {
     Ok(nanos_per_op(start, times))
 }
 
-fn post(poster: &EventPoster, times: u64) {
+pub(crate) fn post(poster: &EventPoster, times: u64) {
     for _ in 0..times {
         let _ = std::hint::black_box(poster).post();
     }
@@ -135,28 +135,28 @@ fn trips_once(trips: u64, trip: &(impl Fn(Side) -> io::Result<()> + Sync)) -> io
 
 /// One of the two loops: it is posted so often, and answers each time; but for the last, if it has begun.
 #[derive(Clone, Copy)]
-struct Side {
-    begins: bool,
-    left: u64,
+pub(crate) struct Side {
+    pub(crate) begins: bool,
+    pub(crate) left: u64,
 }
 
 impl Side {
     /// It was posted: whether it answers.
-    fn answers(&mut self) -> bool {
+    pub(crate) fn answers(&mut self) -> bool {
         self.left -= 1;
         !self.begins || self.left > 0
     }
 }
 
 /// Where the two loops leave their doorbells for each other.
-struct Swap<T>(Barrier, [Mutex<Option<T>>; 2]);
+pub(crate) struct Swap<T>(Barrier, [Mutex<Option<T>>; 2]);
 
 impl<T> Swap<T> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Barrier::new(2), [Mutex::default(), Mutex::default()])
     }
 
-    fn swap(&self, side: Side, mine: T) -> T {
+    pub(crate) fn swap(&self, side: Side, mine: T) -> T {
         let slot = |begins: bool| {
             let slot = self.1[usize::from(begins)].lock();
             slot.unwrap_or_else(PoisonError::into_inner)

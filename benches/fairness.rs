@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ const TIMES: u64 = 2_000;
 const DRIP: Duration = Duration::from_micros(200);
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![timer(), trickle()]
+    vec![timer(), trickle(), flood()]
 }
 
 fn timer() -> Row {
@@ -194,7 +194,7 @@ fn rain(
 }
 
 /// One end to read, and one to write; neither blocks.
-fn connection() -> io::Result<(TcpStream, TcpStream)> {
+pub(crate) fn connection() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let near = TcpStream::connect(listener.local_addr()?)?;
     let (far, _) = listener.accept()?;
@@ -209,4 +209,90 @@ fn connection() -> io::Result<(TcpStream, TcpStream)> {
 fn ninety_nine_of_100(mut lates: Vec<Duration>) -> f64 {
     lates.sort_unstable();
     lates[lates.len() * 99 / 100].as_nanos() as f64 / 1e3
+}
+
+/// Posts under way at most: a flood without a bank would fill the memory, not the loop.
+const FLOOD: u64 = 10_000;
+
+fn flood() -> Row {
+    let ours = Contestant::new("tevent", |load| {
+        let context = tevent::Context::new()?;
+        let drained = Drained::default();
+        let mailbox = tevent::Mailbox::new(&context.handle(), {
+            let drained = drained.clone();
+            move |_, drop: u64| drained.add(drop)
+        })?;
+        let sender = mailbox.sender();
+        beside_a_flood(
+            drained,
+            move |drop| sender.send(drop).is_ok(),
+            || Ok(context.block_on(lateness_of_sleeps(load, tevent::sleep))),
+        )
+    });
+    let tokio = Contestant::new("tokio", |load| {
+        let drained = Drained::default();
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let drain = {
+            let drained = drained.clone();
+            async move {
+                while let Some(drop) = receiver.recv().await {
+                    drained.add(drop);
+                }
+            }
+        };
+        beside_a_flood(
+            drained,
+            move |drop| sender.send(drop).is_ok(),
+            || {
+                Ok(tokio_with_time()?.block_on(async {
+                    let drain = tokio::spawn(drain);
+                    let late = lateness_of_sleeps(load, tokio::time::sleep).await;
+                    drain.abort();
+                    late
+                }))
+            },
+        )
+    });
+    Row::new("timer beside a flood of posts, lateness", Unit::MicrosLate, ours)
+        .beside([tokio])
+        .aims([Aim::Of("tokio", 1.0)])
+        .note(
+            "A thread on the other core posts as fast as it can, up to 10 000 that have not been taken yet; one task \
+             sleeps for a millisecond, again and again. The figure is how late 99 of 100 sleeps end at most. tokio: a \
+             task that receives from an unbounded channel; whole milliseconds.",
+        )
+}
+
+/// How many drops of the flood were taken.
+#[derive(Clone, Default)]
+struct Drained(std::sync::Arc<AtomicU64>);
+
+impl Drained {
+    fn add(&self, drop: u64) {
+        self.0.store(drop, Ordering::Relaxed);
+    }
+}
+
+/// Floods from the second core while `sleep` measures on the first.
+fn beside_a_flood(
+    drained: Drained,
+    post: impl Fn(u64) -> bool + Send + Sync,
+    sleep: impl FnOnce() -> io::Result<f64>,
+) -> io::Result<f64> {
+    let (cores, is_over) = (Cores::allowed()?, AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            cores.pin(1)?;
+            let mut posted = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                if posted < drained.0.load(Ordering::Relaxed) + FLOOD && post(posted + 1) {
+                    posted += 1;
+                }
+            }
+            io::Result::Ok(())
+        });
+        let late = cores.pin(0).and_then(|()| sleep());
+        is_over.store(true, Ordering::Relaxed);
+        late
+    })
 }

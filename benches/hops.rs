@@ -240,10 +240,10 @@ impl Ring {
 
 /// An end of a pair, shared by the ring and whoever watches it.
 #[derive(Clone)]
-struct End(Rc<OwnedFd>);
+pub(crate) struct End(Rc<OwnedFd>);
 
 impl End {
-    fn new(descriptor: OwnedFd) -> Self {
+    pub(crate) fn new(descriptor: OwnedFd) -> Self {
         Self(Rc::new(descriptor))
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         values("post a value, 1 producer", 1),
         values("post a value, 2 producers", 2),
+        values("post a value, 4 producers", 4),
         closures("run a closure, 1 producer", 1),
         closures("run a closure, 2 producers", 2),
         spawns(),
@@ -81,7 +82,8 @@ fn values(name: &str, producers: u64) -> Row {
     .aims([Aim::Of("crossbeam", 1.5)])
     .note(
         "tevent's mailbox calls a handler in a loop that polls its descriptors, too; the receivers of crossbeam, kanal \
-         and flume block their thread, tokio's is a task. Each producer has a core, the second one that of the loop.",
+         and flume block their thread, tokio's is a task. The first producer has a core of its own, the next one that \
+         of the loop, and so on in turn.",
     )
 }
 

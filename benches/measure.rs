@@ -6,8 +6,12 @@ use std::env;
 use std::io;
 use std::iter;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::row::{Contestant, Load, Row};
+
+/// A quick look begins no further round of a row that has taken so long.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The figures of one row, in the order of the rounds.
 pub(crate) struct Measured {
@@ -22,7 +26,11 @@ pub(crate) fn measure(row: &Row, load: Load, rounds: u16) -> io::Result<Measured
         ours: Vec::new(),
         peers: vec![Vec::new(); row.peers.len()],
     };
+    let start = Instant::now();
     for round in 0..rounds {
+        if load.quick && start.elapsed() > PATIENCE {
+            break;
+        }
         let figures = iter::once(&mut measured.ours).chain(&mut measured.peers);
         let mut pairs: Vec<_> = row.contestants().zip(figures).collect();
         if round % 2 == 1 {

@@ -1,6 +1,5 @@
 //! Memory: what idle things take, each, and that a loop at work takes nothing more.
 
-mod arrivals;
 mod connections;
 mod steady;
 mod things;

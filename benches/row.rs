@@ -43,6 +43,7 @@ pub(crate) enum Unit {
     NanosPerOp,
     WritesPerOp,
     KiloOpsPerSecond,
+    GigabytesPerSecond,
     MicrosLate,
     BytesEach,
     AllocationsEach,
@@ -145,6 +146,7 @@ impl Unit {
             Self::NanosPerOp => "ns/op",
             Self::WritesPerOp => "writes/op",
             Self::KiloOpsPerSecond => "k op/s",
+            Self::GigabytesPerSecond => "GB/s",
             Self::MicrosLate => "us late",
             Self::BytesEach => "bytes each",
             Self::AllocationsEach => "allocs each",
@@ -162,7 +164,7 @@ impl Unit {
     }
 
     pub(crate) fn less_is_better(self) -> bool {
-        self != Self::KiloOpsPerSecond
+        !matches!(self, Self::KiloOpsPerSecond | Self::GigabytesPerSecond)
     }
 }
 

@@ -16,53 +16,71 @@ use crate::row::{Aim, Contestant, Load, Row, Unit};
 use crate::runtimes;
 use crate::timers::tokio_with_time;
 
-const MOMENT: Duration = Duration::from_micros(50);
-
-const SLEEPS: u64 = 2_000;
-
 const BARE: &str = "timerfd + epoll";
 
 pub(crate) fn rows() -> Vec<Row> {
-    let ours = Contestant::new("tevent", |load| {
-        runtimes::tevent(lateness(load, || tevent::sleep(MOMENT)))?
+    let micros = Duration::from_micros;
+    vec![
+        row("sleep 10 us, lateness", micros(10), 2_000),
+        row("sleep 50 us, lateness", micros(50), 2_000),
+        row("sleep 1 ms, lateness", micros(1_000), 200),
+        row("sleep 100 ms, lateness", micros(100_000), 5),
+    ]
+}
+
+fn row(name: &str, moment: Duration, times: u64) -> Row {
+    let sleeps = move |load: Load| Sleeps {
+        moment,
+        times: load.ops(times).max(1),
+    };
+    let ours = Contestant::new("tevent", move |load| {
+        runtimes::tevent(sleeps(load).lateness(tevent::sleep))?
     });
-    let row = Row::new("sleep 50 us, lateness", Unit::NanosPerOp, ours)
+    Row::new(name, Unit::NanosPerOp, ours)
         .beside([
-            Contestant::new(BARE, bare),
-            Contestant::new("tokio", |load| {
-                tokio_with_time()?.block_on(lateness(load, || tokio::time::sleep(MOMENT)))
+            Contestant::new(BARE, move |load| sleeps(load).bare()),
+            Contestant::new("tokio", move |load| {
+                tokio_with_time()?.block_on(sleeps(load).lateness(tokio::time::sleep))
             }),
-            Contestant::new("async-io", |load| {
-                async_io::block_on(lateness(load, || async_io::Timer::after(MOMENT)))
+            Contestant::new("async-io", move |load| {
+                async_io::block_on(sleeps(load).lateness(async_io::Timer::after))
             }),
         ])
         .aims([Aim::Of(BARE, 1.2)])
         .note(
             "One sleep after the other; the figure is the median of how long after its deadline a sleep ends, by the \
              clock of the one who sleeps. Whoever ends early has no figure. tokio: whole milliseconds.",
-        );
-    vec![row]
+        )
 }
 
-async fn lateness<F: Future>(load: Load, sleep: impl Fn() -> F) -> io::Result<f64> {
-    let mut lates = Lates::default();
-    for _ in 0..load.ops(SLEEPS) {
-        let start = Instant::now();
-        black_box(sleep().await);
-        lates.add(start + MOMENT)?;
-    }
-    Ok(lates.median())
+/// How long, and how often.
+#[derive(Clone, Copy)]
+struct Sleeps {
+    moment: Duration,
+    times: u64,
 }
 
-/// The least that a loop can do: arm the descriptor, wait, read it.
-fn bare(load: Load) -> io::Result<f64> {
-    let (timer, mut lates) = (BareLoop::new()?, Lates::default());
-    for _ in 0..load.ops(SLEEPS) {
-        let start = Instant::now();
-        timer.sleep(MOMENT)?;
-        lates.add(start + MOMENT)?;
+impl Sleeps {
+    async fn lateness<F: Future>(self, sleep: impl Fn(Duration) -> F) -> io::Result<f64> {
+        let mut lates = Lates::default();
+        for _ in 0..self.times {
+            let start = Instant::now();
+            black_box(sleep(self.moment).await);
+            lates.add(start + self.moment)?;
+        }
+        Ok(lates.median())
     }
-    Ok(lates.median())
+
+    /// The least that a loop can do: arm the descriptor, wait, read it.
+    fn bare(self) -> io::Result<f64> {
+        let (timer, mut lates) = (BareLoop::new()?, Lates::default());
+        for _ in 0..self.times {
+            let start = Instant::now();
+            timer.sleep(self.moment)?;
+            lates.add(start + self.moment)?;
+        }
+        Ok(lates.median())
+    }
 }
 
 struct BareLoop {

@@ -3,17 +3,22 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use crate::arrivals::{all_have_arrived, arrive, expect};
 use crate::row::{Aim, Contestant, Load, Row, Unit, nanos_per_op};
 use crate::runtimes;
 
 /// Tasks that live at the same time.
 const MANY: u64 = 1_000_000;
 
+/// Tasks that nobody awaits, and how many of them at a time.
+const DETACHED: u64 = 2_000_000;
+const BATCH: u64 = 1_000;
+
 /// Tasks one after another.
 const ONE_BY_ONE: u64 = 2_000_000;
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![many(), one_by_one()]
+    vec![many(), detached(), one_by_one()]
 }
 
 fn many() -> Row {
@@ -56,6 +61,44 @@ pub(crate) fn live_tasks(name: impl Into<String>, tasks: u64) -> Row {
             })
         }),
     ])
+}
+
+fn detached() -> Row {
+    let times = |load: Load| load.ops(DETACHED);
+    Row::new(
+        "spawn detached",
+        Unit::NanosPerOp,
+        Contestant::new("tevent", move |load| {
+            let spawn = |index| tevent::spawn(unawaited(index)).detach();
+            runtimes::tevent(forgotten(times(load), spawn))
+        }),
+    )
+    .beside([
+        Contestant::new("tokio", move |load| {
+            let spawn = |index| drop(tokio::spawn(unawaited(index)));
+            runtimes::tokio(forgotten(times(load), spawn))
+        }),
+        Contestant::new("monoio", move |load| {
+            let spawn = |index| drop(monoio::spawn(unawaited(index)));
+            runtimes::monoio(forgotten(times(load), spawn))
+        }),
+        Contestant::new("smol static", move |load| {
+            runtimes::smol(|executor| {
+                let spawn = |index| executor.spawn(unawaited(index)).detach();
+                forgotten(times(load), spawn)
+            })
+        }),
+        Contestant::new("futures", move |load| {
+            runtimes::futures(|pool| {
+                forgotten(times(load), move |index| pool.spawn(unawaited(index)).forget())
+            })
+        }),
+    ])
+    .aims([Aim::OfFastest(1.0), Aim::Of("tokio", 0.4)])
+    .note(
+        "Tasks that nobody awaits, a thousand at a time: the next are spawned when the last of them has run. monoio \
+         catches no panics of tasks.",
+    )
 }
 
 fn one_by_one() -> Row {
@@ -129,6 +172,29 @@ async fn chain<F, H: Future>(times: u64, spawn: impl Fn(F) -> H, make: impl Fn(u
         black_box(spawn(make(index)).await);
     }
     nanos_per_op(start, times)
+}
+
+/// So many that nobody awaits: a tenth to warm up, then with the clock running.
+async fn forgotten(times: u64, spawn: impl Fn(u64)) -> f64 {
+    let batch = async || {
+        expect(BATCH);
+        (0..BATCH).for_each(&spawn);
+        all_have_arrived().await;
+    };
+    let batches = times / BATCH;
+    for _ in 0..batches / 10 {
+        batch().await;
+    }
+    let start = Instant::now();
+    for _ in 0..batches {
+        batch().await;
+    }
+    nanos_per_op(start, batches * BATCH)
+}
+
+async fn unawaited(index: u64) {
+    black_box(index);
+    arrive();
 }
 
 async fn task(index: u64) -> u64 {

@@ -1,12 +1,13 @@
 //! Timers that are cancelled before they are due, as nearly all are, while many others wait.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::c_peers;
+use crate::places::{Pinned, Place};
+use crate::random::Random;
 use crate::row::{Aim, Contestant, Load, Row, Unit, nanos_per_op};
 use crate::runtimes;
 
@@ -142,13 +143,13 @@ impl Round {
         })
     }
 
-    async fn timed_futures<S: Slot, M>(self, load: Load, make: M) -> f64
+    async fn timed_futures<P: Place, M>(self, load: Load, make: M) -> f64
     where
-        M: Fn(Duration) -> S::Future + Copy,
+        M: Fn(Duration) -> P::Future + Copy,
     {
         poll_fn(|cx| {
-            let mut futures: Futures<'_, '_, S, M> = Futures {
-                slots: Vec::new(),
+            let mut futures: Futures<'_, '_, P, M> = Futures {
+                places: Vec::new(),
                 make,
                 cx,
             };
@@ -212,67 +213,24 @@ trait Timers {
 }
 
 /// Each has its place, where the next future is put; so nobody allocates for the place.
-struct Futures<'a, 'b, S, M> {
-    slots: Vec<S>,
+struct Futures<'a, 'b, P, M> {
+    places: Vec<P>,
     make: M,
     cx: &'a mut Context<'b>,
 }
 
-impl<S: Slot, M: Fn(Duration) -> S::Future> Timers for Futures<'_, '_, S, M> {
+impl<P: Place, M: Fn(Duration) -> P::Future> Timers for Futures<'_, '_, P, M> {
     fn prepare(&mut self, count: u64) {
-        self.slots.extend((0..count).map(|_| S::default()));
+        self.places.extend((0..count).map(|_| P::default()));
     }
 
     fn start(&mut self, which: u64, delay: Duration) {
-        let future = self.slots[which as usize].put((self.make)(delay));
+        let future = self.places[which as usize].put((self.make)(delay));
         assert!(future.poll(self.cx).is_pending());
     }
 
     fn stop(&mut self, which: u64) {
-        self.slots[which as usize].clear();
-    }
-}
-
-/// The place of a future.
-trait Slot: Default {
-    type Future: Future;
-    fn put(&mut self, future: Self::Future) -> Pin<&mut Self::Future>;
-    fn clear(&mut self);
-}
-
-/// For a future that may be moved.
-impl<F: Future + Unpin> Slot for Option<F> {
-    type Future = F;
-
-    fn put(&mut self, future: F) -> Pin<&mut F> {
-        Pin::new(self.insert(future))
-    }
-
-    fn clear(&mut self) {
-        *self = None;
-    }
-}
-
-/// For a future that has to stay where it is.
-struct Pinned<F>(Pin<Box<Option<F>>>);
-
-impl<F> Default for Pinned<F> {
-    fn default() -> Self {
-        Self(Box::pin(None))
-    }
-}
-
-impl<F: Future> Slot for Pinned<F> {
-    type Future = F;
-
-    fn put(&mut self, future: F) -> Pin<&mut F> {
-        self.0.set(Some(future));
-        let place = self.0.as_mut().as_pin_mut();
-        place.expect("the future has been put there")
-    }
-
-    fn clear(&mut self) {
-        self.0.set(None);
+        self.places[which as usize].clear();
     }
 }
 
@@ -310,30 +268,6 @@ impl Timers for Handlers {
 
     fn stop(&mut self, which: u64) {
         assert!(self.timers[which as usize].cancel());
-    }
-}
-
-/// The same steps as in `c/work.h`, so that all draw the same deadlines.
-struct Random(u64);
-
-impl Default for Random {
-    fn default() -> Self {
-        Self(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-impl Random {
-    fn number(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// Nothing is due while the clock runs: a minute to an hour.
-    fn delay(&mut self) -> Duration {
-        const SECOND: u64 = 1_000_000_000;
-        Duration::from_nanos(60 * SECOND + self.number() % (3540 * SECOND))
     }
 }
 

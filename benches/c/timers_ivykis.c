@@ -6,20 +6,29 @@
 static struct iv_timer *timers;
 static uint64_t base;
 
-static void never(void *cookie)
+static void fired(void);
+
+static void due(void *cookie)
 {
 	(void)cookie;
-	abort();
+	fired();
+}
+
+static void rebase(void)
+{
+	iv_invalidate_now();
+	iv_validate_now();
+	base = (uint64_t)iv_now.tv_sec * SECOND + (uint64_t)iv_now.tv_nsec;
 }
 
 static void prepare(uint64_t count)
 {
 	iv_init();
-	base = (uint64_t)iv_now.tv_sec * SECOND + (uint64_t)iv_now.tv_nsec;
+	rebase();
 	timers = calloc(count, sizeof(*timers));
 	for (uint64_t which = 0; which < count; which++) {
 		IV_TIMER_INIT(&timers[which]);
-		timers[which].handler = never;
+		timers[which].handler = due;
 	}
 }
 
@@ -33,6 +42,12 @@ static void start(uint64_t which, uint64_t delay)
 static void stop(uint64_t which)
 {
 	iv_timer_unregister(&timers[which]);
+}
+
+/* Returns when nothing is registered any more. */
+static void run(void)
+{
+	iv_main();
 }
 
 #include "timers.h"

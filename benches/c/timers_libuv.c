@@ -5,10 +5,17 @@
 
 static uv_timer_t *timers;
 
-static void never(uv_timer_t *timer)
+static void fired(void);
+
+static void due(uv_timer_t *timer)
 {
 	(void)timer;
-	abort();
+	fired();
+}
+
+static void rebase(void)
+{
+	uv_update_time(uv_default_loop());
 }
 
 static void prepare(uint64_t count)
@@ -20,12 +27,18 @@ static void prepare(uint64_t count)
 
 static void start(uint64_t which, uint64_t delay)
 {
-	uv_timer_start(&timers[which], never, delay / 1000000, 0);
+	uv_timer_start(&timers[which], due, delay / 1000000, 0);
 }
 
 static void stop(uint64_t which)
 {
 	uv_timer_stop(&timers[which]);
+}
+
+/* Returns when no timer is active any more. */
+static void run(void)
+{
+	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }
 
 #include "timers.h"

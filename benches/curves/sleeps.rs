@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use crate::random::Random;
 use crate::row::{Contestant, Load, Row, Unit, nanos_per_op};
 use crate::runtimes;
 use crate::timers::tokio_with_time;
@@ -32,11 +33,11 @@ pub(super) fn row(name: String, pending: u64) -> Row {
 
 /// The oldest goes, another comes: so often, a tenth to warm up. All in boxes, as some may not be moved.
 async fn timed<F: Future>(pending: u64, times: u64, sleep: impl Fn(Duration) -> F) -> f64 {
-    let mut delay = delays();
+    let mut random = Random::default();
     let mut sleeps = VecDeque::new();
     poll_fn(|cx| {
         let mut come = |sleeps: &mut VecDeque<_>| {
-            let mut sleep: Pin<Box<F>> = Box::pin(sleep(delay()));
+            let mut sleep: Pin<Box<F>> = Box::pin(sleep(random.delay()));
             assert!(sleep.as_mut().poll(cx).is_pending());
             sleeps.push_back(sleep);
         };
@@ -53,15 +54,4 @@ async fn timed<F: Future>(pending: u64, times: u64, sleep: impl Fn(Duration) -> 
         Poll::Ready(nanos_per_op(start, times))
     })
     .await
-}
-
-/// From a minute to an hour, the same for all.
-fn delays() -> impl FnMut() -> Duration {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        Duration::from_millis(60_000 + state % 3_540_000)
-    }
 }

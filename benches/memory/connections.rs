@@ -6,8 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use async_io::Async;
 
 use super::Thing;
-use super::arrivals::{all_have_arrived, arrive, expect};
 use crate::allocator::Taken;
+use crate::arrivals::{all_have_arrived, arrive, expect};
 use crate::descriptors::raise_the_limit;
 use crate::runtimes;
 

@@ -1,5 +1,6 @@
 //! Idle tasks, sleeping tasks, entries of a queue, timers.
 
+use std::cell::Cell;
 use std::fs;
 use std::future::{pending, poll_fn};
 use std::io;
@@ -8,25 +9,27 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::Thing;
-use super::arrivals::{all_have_arrived, arrive, expect};
 use crate::allocator::Taken;
+use crate::arrivals::{all_have_arrived, arrive, expect};
 use crate::locks::{FuturesMutex, Lock, Queue, SmolMutex, TokioMutex, UnsyncSemaphore};
 use crate::row::{Aim, Contestant, Load, Row, Unit};
-use crate::runtimes;
+use crate::runtimes::{self, Yield};
+use crate::spawn::spawn_and_join;
 use crate::timers::tokio_with_time;
 
-/// How many are made: they nearly fill tables that grow by doubling. A table that has just grown takes up to twice as
-/// much for each.
-const COUNT: u64 = 131_000;
+/// How many are made: with a few places left for others, they fill tables that grow by doubling. A table that has just
+/// grown takes up to twice as much for each.
+const COUNT: u64 = 131_072 - 12;
 
 /// Tasks that come at a time, so that what is ready is few and most are idle.
 const WAVE: u64 = 1_000;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-pub(super) fn all() -> [Thing; 7] {
+pub(super) fn all() -> [Thing; 8] {
     [
         idle_task(),
+        ended_tasks(),
         sleeping_task(),
         entry(),
         entry_and_future(),
@@ -36,14 +39,27 @@ pub(super) fn all() -> [Thing; 7] {
     ]
 }
 
+thread_local! {
+    /// Whether the tasks end at once; not in their futures, where it would take a place.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+}
+
 async fn idle() {
     arrive();
-    pending::<()>().await;
+    if !ENDS.get() {
+        pending::<()>().await;
+    }
+}
+
+async fn idle_for_once() {
+    Yield::default().await;
 }
 
 async fn asleep<F: Future>(sleep: impl Fn(Duration) -> F) {
     arrive();
-    sleep(HOUR).await;
+    if !ENDS.get() {
+        sleep(HOUR).await;
+    }
 }
 
 fn idle_task() -> Thing {
@@ -51,10 +67,10 @@ fn idle_task() -> Thing {
         name: "idle task",
         count: COUNT,
         aim: Some(72.0),
-        note: "Bytes asked from the allocator, and how often, for each of 131 000: so many nearly fill a table that \
-               grows by doubling; just grown, it takes up to twice as much. The tasks come in waves of a thousand, \
-               have been polled once and wait for ever; the place of their handles is not counted. futures: with a \
-               handle, as all.",
+        note: "Bytes asked from the allocator, and how often, for each of 131 060: so many fill a table that grows by \
+               doubling; just grown, it takes up to twice as much. The tasks come in waves of a thousand, have been \
+               polled once and wait for ever. Not counted: a first wave, which ends again, and the place of the \
+               handles. futures: with a handle, as all.",
         ours: |count| runtimes::tevent(tasks(count, || tevent::spawn(idle()))),
         peers: vec![
             ("tokio", |count| {
@@ -71,6 +87,36 @@ fn idle_task() -> Thing {
             }),
             ("futures", |count| {
                 runtimes::futures(|pool| tasks(count, move || pool.spawn(idle())))
+            }),
+        ],
+    }
+}
+
+fn ended_tasks() -> Thing {
+    Thing {
+        name: "after a burst, ended task",
+        count: COUNT,
+        aim: Some(8.0),
+        note: "131 060 tasks are spawned, run and awaited; what is still held then, for each of them. The aim is what \
+               tokio holds.",
+        ours: |count| runtimes::tevent(burst(count, || tevent::spawn(idle_for_once()))),
+        peers: vec![
+            ("tokio", |count| {
+                runtimes::tokio(burst(count, || tokio::spawn(idle_for_once())))
+            }),
+            ("monoio", |count| {
+                runtimes::monoio(burst(count, || monoio::spawn(idle_for_once())))
+            }),
+            ("smol static", |count| {
+                runtimes::smol(|executor| burst(count, || executor.spawn(idle_for_once())))
+            }),
+            ("smol local", |count| {
+                runtimes::smol_local(|executor| {
+                    burst(count, move || executor.spawn(idle_for_once()))
+                })
+            }),
+            ("futures", |count| {
+                runtimes::futures(|pool| burst(count, move || pool.spawn(idle_for_once())))
             }),
         ],
     }
@@ -213,13 +259,27 @@ fn taken(work: impl FnOnce()) -> Taken {
     Taken::since(before)
 }
 
-/// Spawns so many and waits until each has been polled.
-async fn tasks<H>(count: u64, spawn: impl Fn() -> H) -> Taken {
-    let mut handles = Vec::with_capacity(count as usize);
+/// What is held after so many tasks, those that an executor needs for a few not counted.
+async fn burst<H: Future>(count: u64, spawn: impl Fn() -> H) -> Taken {
+    spawn_and_join(1, |_| spawn()).await;
     let before = Taken::so_far();
-    for _ in 0..count / WAVE {
-        expect(WAVE);
-        handles.extend((0..WAVE).map(|_| spawn()));
+    spawn_and_join(count, |_| spawn()).await;
+    Taken::since(before)
+}
+
+/// Spawns so many and waits until each has been polled. What an executor needs for a wave of any tasks is there before,
+/// and not counted.
+async fn tasks<H: Future>(count: u64, spawn: impl Fn() -> H) -> Taken {
+    let mut handles = Vec::with_capacity(count as usize);
+    ENDS.set(true);
+    expect(WAVE);
+    spawn_and_join(WAVE, |_| spawn()).await;
+    ENDS.set(false);
+    let before = Taken::so_far();
+    while handles.len() < count as usize {
+        let wave = WAVE.min(count - handles.len() as u64);
+        expect(wave);
+        handles.extend((0..wave).map(|_| spawn()));
         all_have_arrived().await;
     }
     Taken::since(before)
