@@ -120,6 +120,43 @@ fn a_finished_task_is_never_polled_again() {
     assert!(task.is_finished());
 }
 
+/// Tasks get other numbers when the table of a burst is given back.
+#[test]
+fn b55_tasks_that_outlive_a_burst_can_be_cancelled_and_end_with_the_executor() {
+    let (rig, trace) = (Rig::new(), Trace::default());
+    let sleeper = |word| {
+        let guard = Dropped::new(&trace, word);
+        rig.executor.spawn(async move {
+            let _guard = guard;
+            pending::<()>().await;
+        })
+    };
+    let burst = || -> Vec<_> {
+        (0..2_000)
+            .map(|_| rig.executor.spawn(pending::<()>()))
+            .collect()
+    };
+    let (early, first, middle, second, late) = (
+        sleeper("early"),
+        burst(),
+        sleeper("middle"),
+        burst(),
+        sleeper("late"),
+    );
+    rig.turn();
+    drop((first, second));
+    (0..20).for_each(|_| {
+        rig.turn();
+    });
+    drop(middle);
+    rig.turn();
+    trace.expect(&["middle"]);
+    let newcomer = sleeper("newcomer");
+    rig.executor.close();
+    trace.expect(&["early", "newcomer", "late"]);
+    assert!([early, late, newcomer].iter().all(Task::is_finished));
+}
+
 /// The table of B19: what happens to the future and the output, per deed and phase.
 #[test]
 fn b19_drop_detach_cancel_and_await_in_every_phase() {

@@ -41,16 +41,26 @@ impl LiveTable {
             *place = encode(self.free);
             self.free = slot;
             self.len -= 1;
-            if self.len == 0 {
-                self.give_memory_back();
-            }
+        }
+    }
+
+    /// Closes the gaps and gives their memory back if most of the table is gaps: after a burst. No walk by
+    /// [`next`](Self::next) goes on across this.
+    #[inline]
+    pub(super) fn shrink(&mut self) {
+        if self.slots.len() > KEPT && self.len < self.slots.len() / 4 {
+            self.close_gaps();
         }
     }
 
     #[cold]
-    fn give_memory_back(&mut self) {
-        if self.slots.len() > KEEP {
-            *self = Self::default();
+    fn close_gaps(&mut self) {
+        self.slots.retain(|slot| is_task(*slot));
+        self.slots.shrink_to(2 * self.slots.len());
+        self.free = Self::NO_SLOT;
+        for (slot, task) in self.slots.iter().enumerate() {
+            // SAFETY: tasks in the table are alive; owner's thread.
+            unsafe { &**task }.slot.set(slot as u32);
         }
     }
 
@@ -64,14 +74,18 @@ impl LiveTable {
             .slots
             .get(from..)?
             .iter()
-            .position(|slot| slot.addr() & 1 == 0)?;
+            .position(|slot| is_task(*slot))?;
         let task = NonNull::new(self.slots[from + offset])?;
         Some((task, from + offset + 1))
     }
 }
 
-/// Slots that an empty table keeps.
-const KEEP: usize = 1024;
+/// A table of so many slots is kept, however few are taken.
+const KEPT: usize = 1024;
+
+fn is_task(slot: *mut Header) -> bool {
+    slot.addr() & 1 == 0
+}
 
 fn encode(next: u32) -> *mut Header {
     ptr::without_provenance_mut((next as usize) << 1 | 1)

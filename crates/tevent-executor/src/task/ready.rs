@@ -10,6 +10,9 @@ use super::header::Header;
 /// How long the first ring is.
 const FIRST: usize = 64;
 
+/// A ring of this length is kept, however little of it is used.
+const KEPT: usize = 1024;
+
 #[derive(Default)]
 pub(super) struct ReadyQueue {
     /// Empty at first. What stands outside of `taken..put` is stale.
@@ -67,13 +70,27 @@ impl ReadyQueue {
     #[cold]
     #[inline(never)]
     fn push_and_grow(&mut self, task: NonNull<Header>) {
-        let length = (2 * self.ring.len()).max(FIRST);
+        self.resize((2 * self.ring.len()).max(FIRST));
+        self.push(task);
+    }
+
+    /// Gives half of the ring back if little of it is used: after a burst, step by step.
+    #[inline]
+    pub(super) fn shrink(&mut self) {
+        if self.ring.len() > KEPT && self.len() < self.ring.len() / 4 {
+            self.resize(self.ring.len() / 2);
+        }
+    }
+
+    #[cold]
+    fn resize(&mut self, length: usize) {
         let mut ring = Vec::with_capacity(length);
-        ring.extend((0..self.len()).map(|index| self.ring[self.place(self.taken + index)]));
+        ring.extend(
+            (0..self.len()).map(|index| self.ring[self.place(self.taken.wrapping_add(index))]),
+        );
         ring.resize(length, ptr::null_mut());
         (self.taken, self.put) = (0, self.len());
         self.ring = ring.into_boxed_slice();
-        self.push(task);
     }
 }
 
@@ -90,6 +107,9 @@ mod tests {
         Push,
         Pop,
         BringForward(usize),
+        /// Many come or go at once.
+        Burst(usize),
+        Shrink,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -97,6 +117,8 @@ mod tests {
             4 => Just(Step::Push),
             3 => Just(Step::Pop),
             1 => any::<usize>().prop_map(Step::BringForward),
+            1 => (0..5_000_usize).prop_map(Step::Burst),
+            1 => Just(Step::Shrink),
         ];
         prop::collection::vec(step, 0..if cfg!(miri) { 200 } else { 2_000 })
     }
@@ -135,10 +157,32 @@ mod tests {
                         model.swap(0, index);
                     }
                     Step::BringForward(_) => {}
+                    Step::Burst(length) if model.len() < length => {
+                        let tasks = (model.len()..length).map(task);
+                        tasks.clone().for_each(|task| ring.push(task));
+                        model.extend(tasks);
+                    }
+                    Step::Burst(length) => {
+                        let taken: Vec<_> = (length..model.len()).map_while(|_| ring.pop()).collect();
+                        let expected: Vec<_> = model.drain(..model.len() - length).collect();
+                        prop_assert_eq!(taken, expected);
+                    }
+                    Step::Shrink => ring.shrink(),
                 }
                 prop_assert_eq!(ring.len(), model.len());
                 prop_assert_eq!(ring.first(), model.front().copied());
             }
         }
+    }
+    #[test]
+    fn b55_the_memory_of_a_burst_comes_back() {
+        let mut ring = ReadyQueue::default();
+        (0..100_000).for_each(|n| ring.push(task(n)));
+        (0..99_000).for_each(|n| assert_eq!(ring.pop(), Some(task(n))));
+        (0..20).for_each(|_| ring.shrink());
+        assert_eq!(ring.ring.len(), 2048);
+        (99_000..100_000).for_each(|n| assert_eq!(ring.pop(), Some(task(n))));
+        (0..20).for_each(|_| ring.shrink());
+        assert_eq!((ring.len(), ring.ring.len()), (0, KEPT));
     }
 }

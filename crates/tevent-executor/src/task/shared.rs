@@ -267,6 +267,18 @@ impl Owner {
         unsafe { &mut *self.local().ready.get() }.bring_forward(index);
     }
 
+    /// Gives back what a burst of tasks has left behind. No walk over the live tasks goes on across this; one that may
+    /// be under way, as a destructor asks, goes first.
+    pub(crate) fn give_memory_back(&self) {
+        if self.local().cancelling.get() || self.local().polling.get() {
+            return;
+        }
+        // SAFETY: owner's thread; the borrow ends in this line.
+        unsafe { &mut *self.local().ready.get() }.shrink();
+        // SAFETY: as above.
+        unsafe { &mut *self.local().live.get() }.shrink();
+    }
+
     /// Does the local wake for every task that was woken from elsewhere, in order of arrival.
     pub(crate) fn accept_remote(&self) {
         for task in self.shared.remote.take_all() {
