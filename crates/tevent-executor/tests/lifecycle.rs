@@ -151,6 +151,7 @@ fn b55_tasks_that_outlive_a_burst_can_be_cancelled_and_end_with_the_executor() {
     drop(middle);
     rig.turn();
     trace.expect(&["middle"]);
+    assert_eq!(rig.executor.live(), 2, "it was found under its new number");
     let newcomer = sleeper("newcomer");
     rig.executor.close();
     trace.expect(&["early", "newcomer", "late"]);
