@@ -22,6 +22,7 @@ use crate::events::signal::Signals;
 use crate::events::timer::Due;
 use crate::extension::Extensions;
 use crate::handle::Handle;
+use crate::spin::Spin;
 use crate::stuck::Patience;
 use crate::trace::Trace;
 use crate::watchdog::Watchdog;
@@ -45,8 +46,8 @@ pub(crate) struct Loop {
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) patience: Option<Patience>,
     pub(crate) clock: Clock,
-    /// How long to look for messages before sleeping.
-    pub(crate) spin: Duration,
+    /// How to look for messages before sleeping.
+    pub(crate) spin: Spin,
     /// Deadlines count in nanoseconds from here.
     start: Instant,
     /// The time of this turn, once somebody has asked.
@@ -99,10 +100,10 @@ impl Loop {
             trace: Trace::default(),
             watchdog,
             patience,
-            spin: match clock {
+            spin: Spin::new(match clock {
                 Clock::System => spin,
                 Clock::Virtual(_) => Duration::ZERO,
-            },
+            }),
             start: clock.now(),
             clock,
             turn_time: Cell::new(None),

@@ -124,7 +124,7 @@ impl Context {
         if let Some(waited) = self.spin(timeout)? {
             return Ok(waited);
         }
-        let timeout = timeout.map(|left| left.saturating_sub(self.core.spin));
+        let timeout = timeout.map(|left| left.saturating_sub(self.core.spin.limit));
         let waited = if self.core.park() {
             self.sleep(timeout)
         } else {
