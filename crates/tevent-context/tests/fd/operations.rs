@@ -41,6 +41,47 @@ fn what_is_there_is_read_at_once_and_costs_no_wait() {
 }
 
 #[test]
+fn a_refusal_says_that_the_next_will_be_told_and_costs_no_asking() {
+    let rig = Rig::new();
+    let (reader, mut writer) = pipe(&rig);
+    let reading = rig.context.spawn(async move {
+        let mut bytes = 0;
+        while byte(&reader).await.is_some() {
+            bytes += 1;
+        }
+        bytes
+    });
+    rig.turn();
+    for number in 0..100 {
+        writer.write_all(&[number]).unwrap();
+        rig.wait();
+        rig.turn();
+    }
+    assert_eq!(rig.calls(), 1);
+    drop(writer);
+    assert_eq!(rig.context.block_on(reading), 100);
+}
+
+#[test]
+fn what_is_left_by_an_operation_is_told_to_a_wait() {
+    let rig = Rig::new();
+    let (reader, mut writer) = pipe(&rig);
+    rig.context.block_on(async {
+        for _ in 0..10 {
+            let mut reading = task::spawn(byte(&reader));
+            assert!(reading.poll().is_pending());
+            writer.write_all(b"ab").unwrap();
+            yield_now().await;
+            yield_now().await;
+            reader.readable().await.unwrap();
+            assert!(matches!(reading.poll(), Poll::Ready(Some(b'a'))));
+            reader.readable().await.unwrap();
+            assert_eq!(byte(&reader).await, Some(b'b'));
+        }
+    });
+}
+
+#[test]
 fn a_refused_operation_waits_an_interrupted_one_does_not_and_an_error_is_the_result() {
     let rig = Rig::new();
     let event = FdEvent::new(&rig.context.handle(), readable()).unwrap();
