@@ -41,8 +41,14 @@ pub struct Saved(u32);
 /// Also when the poll, or whoever is told of it, panics.
 impl Drop for Saved {
     fn drop(&mut self) {
-        LEFT.set(self.0);
+        put(self.0);
     }
+}
+
+/// Not `LEFT.set`, which is a call.
+#[inline]
+fn put(left: u32) {
+    LEFT.with(|cell| cell.set(left));
 }
 
 /// Whether the current poll has used up its budget and should give way.
@@ -57,7 +63,7 @@ pub fn is_spent() -> bool {
 pub fn spend() {
     let left = LEFT.get();
     if left != UNLIMITED {
-        LEFT.set(left.saturating_sub(1));
+        put(left.saturating_sub(1));
     }
 }
 

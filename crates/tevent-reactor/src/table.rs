@@ -40,8 +40,17 @@ enum Entry {
     Watch { generation: u32, fd: RawFd },
 }
 
-// One cache line per source.
-const _: () = assert!(size_of::<Entry>() <= 64);
+impl Entry {
+    fn tenant(self) -> Option<Slot> {
+        match self {
+            Self::Used { slot, .. } => Some(slot),
+            Self::Watch { .. } | Self::Free { .. } => None,
+        }
+    }
+}
+
+// Less than a cache line per source.
+const _: () = assert!(size_of::<Entry>() <= 48);
 
 impl Table {
     pub(crate) fn new() -> Self {
@@ -69,10 +78,9 @@ impl Table {
 
     /// Takes a source's slot back. Drop the result only after the borrow of the table has ended: it may hold wakers.
     #[must_use]
-    pub(crate) fn remove(&mut self, token: Token) -> Option<Slot> {
-        self.find(token)?;
-        match self.vacate(token) {
-            Entry::Used { slot, .. } => Some(slot),
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Slot> {
+        match self.entries.get(slot as usize)? {
+            Entry::Used { .. } => self.vacate(slot).tenant(),
             Entry::Watch { .. } | Entry::Free { .. } => None,
         }
     }
@@ -80,21 +88,30 @@ impl Table {
     /// Takes a watch's slot back.
     pub(crate) fn remove_watch(&mut self, token: Token) {
         if self.find_watch(token).is_some() {
-            self.vacate(token);
+            self.vacate(token.slot);
         }
     }
 
-    /// The slot of a source.
+    /// What is in a source's slot, for the source itself: it has the slot until it gives it back.
     ///
     /// # Errors
     ///
     /// The reactor has ended.
     #[inline]
-    pub(crate) fn slot(&mut self, token: Token) -> Result<&mut Slot, Ended> {
-        if self.ended {
-            return Err(Ended);
+    pub(crate) fn slot(&mut self, slot: u32) -> Result<&mut Slot, Ended> {
+        match self.entries.get_mut(slot as usize) {
+            Some(Entry::Used { slot, .. }) if !self.ended => Ok(slot),
+            _ => Err(Ended),
         }
-        self.find(token).ok_or(Ended)
+    }
+
+    /// The token of a source in its slot.
+    pub(crate) fn token(&self, slot: u32) -> Token {
+        let generation = match self.entries.get(slot as usize) {
+            Some(Entry::Used { generation, .. }) => *generation,
+            _ => unreachable!("a source has its slot until it gives it back"),
+        };
+        Token { slot, generation }
     }
 
     /// Hands the events to their sources and collects the wakers of those who waited for them, in order.
@@ -102,22 +119,23 @@ impl Table {
         let mut waited = Waited::default();
         self.round = self.round.wrapping_add(1);
         for &Found { token, readiness } in found {
-            if token == Token::RINGER {
-                waited.rung = true;
-            } else if token == Token::ALARM {
-                waited.alarmed = true;
-            } else if let Some(slot) = self.find(token) {
-                slot.apply(readiness, woken);
-                waited.events += 1;
-            } else if let Some(fd) = self.find_watch(token) {
-                self.watched.push(Watched {
-                    token,
-                    fd,
-                    readiness,
-                });
-                waited.watched += 1;
-            } else {
-                waited.stale += 1;
+            match self.entries.get_mut(token.slot as usize) {
+                Some(Entry::Used { generation, slot }) if *generation == token.generation => {
+                    slot.apply(readiness, woken);
+                    waited.events += 1;
+                }
+                Some(Entry::Watch { generation, fd }) if *generation == token.generation => {
+                    let fd = *fd;
+                    self.watched.push(Watched {
+                        token,
+                        fd,
+                        readiness,
+                    });
+                    waited.watched += 1;
+                }
+                _ if token == Token::RINGER => waited.rung = true,
+                _ if token == Token::ALARM => waited.alarmed = true,
+                _ => waited.stale += 1,
             }
         }
         waited.woken = woken.len();
@@ -176,11 +194,11 @@ impl Table {
         })
     }
 
-    /// Frees the slot of a token that was found.
-    fn vacate(&mut self, token: Token) -> Entry {
-        let entry = &mut self.entries[token.slot as usize];
+    /// Frees a slot that is taken.
+    fn vacate(&mut self, slot: u32) -> Entry {
+        let entry = &mut self.entries[slot as usize];
         let tenant = mem::replace(entry, Entry::Free { next: self.free });
-        self.free = token.slot;
+        self.free = slot;
         self.live -= 1;
         if self.live == 0 && self.entries.capacity() > KEPT_WHEN_EMPTY {
             self.entries = Vec::new();
@@ -200,14 +218,6 @@ impl Table {
         self.entries.push(entry);
         // Never cut: 2^32 descriptors are far more than a process can have.
         (self.entries.len() - 1) as u32
-    }
-
-    #[inline]
-    fn find(&mut self, token: Token) -> Option<&mut Slot> {
-        match self.entries.get_mut(token.slot as usize) {
-            Some(Entry::Used { generation, slot }) if *generation == token.generation => Some(slot),
-            _ => None,
-        }
     }
 
     fn find_watch(&self, token: Token) -> Option<RawFd> {
@@ -234,16 +244,12 @@ mod tests {
     fn b25_a_slot_is_used_again_under_another_generation() {
         let mut table = Table::new();
         let first = table.insert(Readiness::EMPTY).unwrap();
-        assert!(table.remove(first).is_some());
+        assert!(table.remove(first.slot).is_some());
         let second = table.insert(Readiness::EMPTY).unwrap();
         assert_eq!(first.slot, second.slot);
         let waited = table.deliver(&[found(first)], &mut Vec::new());
         assert_eq!((waited.events, waited.stale), (0, 1));
-        assert!(!table.slot(second).unwrap().look(Direction::Read).1);
-        assert!(
-            table.remove(first).is_none(),
-            "nor can the first one give back what is not its own"
-        );
+        assert!(!table.slot(second.slot).unwrap().look(Direction::Read).1);
         assert_eq!(table.live(), 1);
     }
 
@@ -254,7 +260,7 @@ mod tests {
             .map(|_| table.insert(Readiness::EMPTY).unwrap())
             .collect();
         for &token in &burst {
-            assert!(table.remove(token).is_some());
+            assert!(table.remove(token.slot).is_some());
         }
         assert_eq!(table.entries.capacity(), 0);
         let next = table.insert(Readiness::EMPTY).unwrap();
@@ -267,7 +273,7 @@ mod tests {
     fn b25_a_watch_and_a_source_never_answer_for_each_other() {
         let mut table = Table::new();
         let watch = table.insert_watch(7).unwrap();
-        assert!(table.remove(watch).is_none() && table.slot(watch).is_err());
+        assert!(table.remove(watch.slot).is_none() && table.slot(watch.slot).is_err());
         table.remove_watch(watch);
         let source = table.insert(Readiness::EMPTY).unwrap();
         assert_eq!(watch.slot, source.slot);
@@ -284,7 +290,7 @@ mod tests {
             .map(|_| table.insert(Readiness::EMPTY).unwrap())
             .collect();
         for token in [tokens[2], tokens[7], tokens[5]] {
-            assert!(table.remove(token).is_some());
+            assert!(table.remove(token.slot).is_some());
         }
         let slots: Vec<_> = (0..4)
             .map(|_| table.insert(Readiness::EMPTY).unwrap().slot)
@@ -298,8 +304,8 @@ mod tests {
         let token = table.insert(Readiness::READABLE).unwrap();
         table.end(&mut Vec::new());
         assert_eq!(table.insert(Readiness::EMPTY), Err(Ended));
-        assert_eq!(table.slot(token).err(), Some(Ended));
-        assert!(table.remove(token).is_some());
+        assert_eq!(table.slot(token.slot).err(), Some(Ended));
+        assert!(table.remove(token.slot).is_some());
         assert_eq!(table.live(), 0);
     }
 }

@@ -54,6 +54,14 @@ impl Fds {
     /// Before a poll: tells the kernel what is wanted now. `true` if somebody has to be
     /// told without asking the kernel (a regular file): then do not sleep.
     pub(crate) fn prepare(&self, reactor: &ReactorHandle) -> bool {
+        if !self.dirty.borrow().is_empty() {
+            self.settle(reactor);
+        }
+        !self.ready.borrow().is_empty() || reactor.has_watched()
+    }
+
+    /// Those that foreign code adds meanwhile wait for the next time.
+    fn settle(&self, reactor: &ReactorHandle) {
         let mut dirty = mem::take(&mut *self.dirty.borrow_mut());
         for node in dirty.drain(..) {
             node.is_dirty.set(false);
@@ -61,10 +69,9 @@ impl Fds {
                 self.make_ready(&node);
             }
         }
-        let mut late = self.dirty.borrow_mut();
-        mem::swap(&mut *late, &mut dirty);
-        late.append(&mut dirty);
-        !self.ready.borrow().is_empty() || reactor.has_watched()
+        let mut added = self.dirty.borrow_mut();
+        mem::swap(&mut *added, &mut dirty);
+        added.append(&mut dirty);
     }
 
     /// Before the loop is left: like [`prepare`](Self::prepare). What may be told again, unasked, is no new edge if it is
@@ -81,12 +88,17 @@ impl Fds {
     pub(crate) fn dispatch(&self, handle: &Handle) -> usize {
         let reactor = &handle.core().reactor;
         self.may_come_again.set(false);
-        if self.ready.borrow().is_empty() && !reactor.has_watched() {
+        let (has_found, has_ready) = (reactor.has_watched(), !self.ready.borrow().is_empty());
+        if !has_found && !has_ready {
             return 0;
         }
         let mut batch = self.batch.take();
-        self.collect_found(reactor, &mut batch);
-        self.collect_ready(&mut batch);
+        if has_found {
+            self.collect_found(reactor, &mut batch);
+        }
+        if has_ready {
+            self.collect_ready(&mut batch);
+        }
         let (mut told, mut panics) = (0, Panics::default());
         for tell in batch.drain(..) {
             panics.guard(|| told += usize::from(tell.run()));
