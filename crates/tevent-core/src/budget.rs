@@ -17,6 +17,7 @@ const UNLIMITED: u32 = u32::MAX;
 
 thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
+    static IO: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Grants a fresh budget of [`PER_POLL`] operations and returns what was left of the one before, for [`restore`].
@@ -43,6 +44,21 @@ impl Drop for Saved {
     fn drop(&mut self) {
         put(self.0);
     }
+}
+
+/// Charges one operation of a descriptor. It takes as long as dozens of others, so a loop may want to know how many there
+/// were: [`io_operations`].
+#[inline]
+pub fn spend_on_io() {
+    spend();
+    IO.with(|io| io.set(io.get().wrapping_add(1)));
+}
+
+/// Operations of descriptors that this thread has charged so far; it wraps.
+#[inline]
+#[must_use]
+pub fn io_operations() -> u32 {
+    IO.get()
 }
 
 /// Not `LEFT.set`, which is a call.
@@ -87,6 +103,15 @@ mod tests {
         spend();
         assert_eq!(restore(saved), PER_POLL);
         assert!(!is_spent());
+    }
+
+    #[test]
+    fn operations_of_descriptors_are_charged_and_counted() {
+        let (saved, before) = (grant(), io_operations());
+        spend();
+        (0..3).for_each(|_| spend_on_io());
+        assert_eq!(io_operations().wrapping_sub(before), 3);
+        assert_eq!(restore(saved), 4);
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl<S: mio::event::Source> Source<S> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => {
-                    budget::spend();
+                    budget::spend_on_io();
                     return Poll::Ready(done.map(|done| (done, seen)));
                 }
             }

@@ -88,7 +88,7 @@ impl<F: AsFd + 'static> FdHandle<F> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => {
-                    budget::spend();
+                    budget::spend_on_io();
                     return done;
                 }
             }
