@@ -18,8 +18,8 @@ use crate::{Context, Handle, VirtualClock};
 /// Polls of tasks, and operations charged to their budgets, in one turn: after so many the descriptors have their turn.
 pub(crate) const POLLS_PER_TURN: u32 = 256;
 
-/// Operations of descriptors in one turn. Each takes as long as dozens of polls, and an empty look at the descriptors half
-/// as long as one.
+/// Operations of descriptors in one turn. Each takes as long as dozens of polls, and an empty look at the descriptors
+/// half as long as one.
 pub(crate) const IO_PER_TURN: u32 = 64;
 
 /// Timers fired in one turn.

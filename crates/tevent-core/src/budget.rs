@@ -46,8 +46,8 @@ impl Drop for Saved {
     }
 }
 
-/// Charges one operation of a descriptor. It takes as long as dozens of others, so a loop may want to know how many there
-/// were: [`io_operations`].
+/// Charges one operation of a descriptor. It takes as long as dozens of others, so a loop may want to know how many
+/// there were: [`io_operations`].
 #[inline]
 pub fn spend_on_io() {
     spend();

@@ -14,8 +14,8 @@ use crate::slot::{Crowd, Joined, Refused, Slot, Tick};
 use crate::token::Token;
 use crate::wake::wake_all;
 
-/// A source's slot, and the source. Dropping it takes the source from the kernel's poll, gives the slot back, and closes
-/// the descriptor, in this order.
+/// A source's slot, and the source. Dropping it takes the source from the kernel's poll, gives the slot back, and
+/// closes the descriptor, in this order.
 pub(crate) struct Place<S: mio::event::Source> {
     shared: Rc<Shared>,
     /// The slot is its own until the drop, so the generation need not be kept: two words for all, beside a descriptor.

@@ -9,8 +9,8 @@
 //!
 //! There are two ways. The kernel is asked **once**, edge-triggered: when it has said that a descriptor is readable, it
 //! says so again only after more has come. Whoever still wants to know asks anew, and gets an answer from the next wait
-//! if the descriptor is ready by then, whatever happened before. So what nobody wants to know is not told in every wait;
-//! but each answer that somebody wants costs a system call, unless he knows from elsewhere that it is used up.
+//! if the descriptor is ready by then, whatever happened before. So what nobody wants to know is not told in every
+//! wait; but each answer that somebody wants costs a system call, unless he knows from elsewhere that it is used up.
 //!
 //! Or it is asked **for good**, level-triggered: it answers in every wait in which the descriptor is ready, and nobody
 //! asks again. That is for those who want every answer.

@@ -74,8 +74,8 @@ impl Fds {
         added.append(&mut dirty);
     }
 
-    /// Before the loop is left: like [`prepare`](Self::prepare). What may be told again, unasked, is no new edge if it is
-    /// ready still, so a host that waits for one has to be called, too.
+    /// Before the loop is left: like [`prepare`](Self::prepare). What may be told again, unasked, is no new edge if it
+    /// is ready still, so a host that waits for one has to be called, too.
     pub(crate) fn leave(&self, reactor: &ReactorHandle) -> bool {
         self.prepare(reactor) || self.may_come_again.take() && reactor.is_readable()
     }
@@ -182,15 +182,15 @@ impl Fds {
         let nodes = self.nodes.borrow();
         for watched in &found {
             // The number may have been taken away since, or be somebody else's.
-            let node = nodes.get(watched.fd);
-            let Some(node) = node.filter(|node| node.token() == Some(watched.token)) else {
+            let Some(node) = nodes.get(watched.fd) else {
                 continue;
             };
-            if node.found(watched.readiness.into(), batch) {
-                self.touch(node);
-            }
-            if node.is_asked_for_good() {
-                self.may_come_again.set(true);
+            if let Some(after) = node.found(watched, batch) {
+                self.may_come_again
+                    .set(self.may_come_again.get() || after.may_come_again);
+                if after.look {
+                    self.touch(node);
+                }
             }
         }
         self.found.set(found);

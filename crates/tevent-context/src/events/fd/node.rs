@@ -23,7 +23,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use tevent_core::line::{Line, Place};
-use tevent_reactor::{Interest, ReactorHandle, Token, Watch};
+use tevent_reactor::{Interest, ReactorHandle, Watch, Watched};
 
 use super::flags::FdFlags;
 use super::seat::Watcher;
@@ -73,6 +73,14 @@ struct Wanted {
     by_handlers: FdFlags,
 }
 
+/// What some news leave to do.
+pub(super) struct After {
+    /// Whether the next `prepare` has to look at the node.
+    pub(super) look: bool,
+    /// Whether the kernel will tell them again, unasked, if they are true still.
+    pub(super) may_come_again: bool,
+}
+
 /// Who is told of some news.
 #[derive(Clone, Copy, Default)]
 struct Told {
@@ -111,14 +119,6 @@ impl Node {
 
     pub(super) fn fd(&self) -> RawFd {
         self.fd
-    }
-
-    /// The name under which the kernel knows it now.
-    pub(super) fn token(&self) -> Option<Token> {
-        match &*self.kernel.borrow() {
-            Kernel::Watched(watch, _) => Some(watch.token()),
-            Kernel::Unasked | Kernel::AlwaysReady => None,
-        }
     }
 
     pub(super) fn join(&self, member: Member) -> Place {
@@ -182,8 +182,8 @@ impl Node {
         members.fold(Wanted::default(), Wanted::and)
     }
 
-    /// Tells the kernel what is wanted, if it does not know. `true` if somebody has to be told without its word. Foreign
-    /// code runs.
+    /// Tells the kernel what is wanted, if it does not know. `true` if somebody has to be told without its word.
+    /// Foreign code runs.
     pub(super) fn settle(&self, reactor: &ReactorHandle) -> bool {
         match self.ask(reactor) {
             Ok(is_ready) => is_ready,
@@ -226,7 +226,8 @@ impl Node {
 
     /// Arrow 5, for nobody wants anything. A file that is always ready stays that.
     fn unregister(&self) {
-        if self.token().is_some() {
+        let is_watched = matches!(*self.kernel.borrow(), Kernel::Watched(..));
+        if is_watched {
             self.close();
         }
     }
@@ -300,27 +301,28 @@ impl Node {
         members.filter_map(Member::handler).next()
     }
 
-    /// Arrow 3: the kernel has spoken. Adds those it concerns to `batch`; whether the next `prepare` has to look.
-    pub(super) fn found(&self, ready: FdFlags, batch: &mut Vec<Tell>) -> bool {
+    /// Arrow 3: the kernel has spoken. Adds those it concerns to `batch`. `None` if it was about the node before, or
+    /// not asked for any more.
+    pub(super) fn found(&self, news: &Watched, batch: &mut Vec<Tell>) -> Option<After> {
+        let for_good = match &*self.kernel.borrow() {
+            Kernel::Watched(watch, asked) if watch.token() == news.token => asked.for_good,
+            _ => return None,
+        };
+        let ready = news.readiness.into();
         let told = self.collect(ready, batch);
-        if self.is_asked_for_good() {
-            // It would go on telling what nobody wants any more.
-            let needless = told.futures || !told.handlers;
-            self.exact.set(self.exact.get() || needless);
-            return needless;
+        let for_nobody = !told.handlers && !told.futures;
+        if !for_good {
+            self.seen.set(self.seen.get() | ready);
         }
-        self.seen.set(self.seen.get() | ready);
-        if !told.handlers && !told.futures {
-            // It has woken the loop for nobody: once is enough.
+        // For nobody: once is enough. And what a future was told for good would be told on and on.
+        let needless = for_nobody || for_good && told.futures;
+        if needless {
             self.be_exact();
-            return true;
         }
-        told.handlers
-    }
-
-    /// Whether the kernel tells what it has told again, unasked.
-    pub(super) fn is_asked_for_good(&self) -> bool {
-        matches!(*self.kernel.borrow(), Kernel::Watched(_, asked) if asked.for_good)
+        Some(After {
+            look: needless || !for_good && told.handlers,
+            may_come_again: for_good,
+        })
     }
 
     /// Its turn to be told without the kernel's word: the error of arrow 6, or that it is always ready.
@@ -357,14 +359,7 @@ impl Node {
     }
 
     fn for_each(&self, mut act: impl FnMut(&mut Member)) {
-        let mut line = self.line.borrow_mut();
-        let mut next = line.front();
-        while let Some(place) = next {
-            if let Some(member) = line.get_mut(place) {
-                act(member);
-            }
-            next = line.next(place);
-        }
+        self.line.borrow_mut().for_each_mut(&mut act);
     }
 }
 
@@ -389,8 +384,8 @@ impl Wanted {
         self
     }
 
-    /// What to ask the kernel for. For good, if a handler is told of all that comes of it: to learn of errors alone, one
-    /// has to ask for data, too, and unread data would be told for ever.
+    /// What to ask the kernel for. For good, if a handler is told of all that comes of it: to learn of errors alone,
+    /// one has to ask for data, too, and unread data would be told for ever.
     fn asked(self) -> Option<Asked> {
         let tells_more = self.all.contains(FdFlags::ERROR) && !self.all.contains(FdFlags::READ);
         Some(Asked {
