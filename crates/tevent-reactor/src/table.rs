@@ -118,6 +118,7 @@ impl Table {
     pub(crate) fn deliver(&mut self, found: &[Found], woken: &mut Vec<Waker>) -> Waited {
         let mut waited = Waited::default();
         self.round = self.round.wrapping_add(1);
+        let left = self.watched.len();
         for &Found { token, readiness } in found {
             match self.entries.get_mut(token.slot as usize) {
                 Some(Entry::Used { generation, slot }) if *generation == token.generation => {
@@ -126,12 +127,15 @@ impl Table {
                 }
                 Some(Entry::Watch { generation, fd }) if *generation == token.generation => {
                     let fd = *fd;
-                    self.watched.push(Watched {
-                        token,
-                        fd,
-                        readiness,
-                    });
                     waited.watched += 1;
+                    self.note(
+                        left,
+                        Watched {
+                            token,
+                            fd,
+                            readiness,
+                        },
+                    );
                 }
                 _ if token == Token::RINGER => waited.rung = true,
                 _ if token == Token::ALARM => waited.alarmed = true,
@@ -140,6 +144,17 @@ impl Table {
         }
         waited.woken = woken.len();
         waited
+    }
+
+    /// Notes what was found out about a watch. Of the round before, so many were left, as when a waker panicked: who is
+    /// among them is told once of both.
+    #[inline]
+    fn note(&mut self, left: usize, watched: Watched) {
+        let mut before = self.watched[..left].iter_mut();
+        match before.find(|known| known.token == watched.token) {
+            Some(known) => known.readiness |= watched.readiness,
+            None => self.watched.push(watched),
+        }
     }
 
     /// Refuses everything from now on, and collects the wakers of all who wait, in the order of their slots.
@@ -281,6 +296,25 @@ mod tests {
         let waited = table.deliver(&[found(watch), found(source)], &mut Vec::new());
         assert_eq!((waited.events, waited.watched, waited.stale), (1, 0, 1));
         assert_eq!((table.live(), table.has_watched()), (1, false));
+    }
+
+    #[test]
+    fn what_was_left_by_a_round_and_is_found_again_is_told_once() {
+        let mut table = Table::new();
+        let watches = [7, 8].map(|fd| table.insert_watch(fd).unwrap());
+        let writable = Found {
+            readiness: Readiness::WRITABLE,
+            ..found(watches[0])
+        };
+        for round in [[found(watches[0]); 1], [writable]] {
+            table.deliver(&round, &mut Vec::new());
+            table.deliver(&[found(watches[1])], &mut Vec::new());
+        }
+        let mut told = Vec::new();
+        table.swap_watched(&mut told);
+        let told = told.iter().map(|watched| (watched.fd, watched.readiness));
+        let both = Readiness::READABLE | Readiness::WRITABLE;
+        assert_eq!(Vec::from_iter(told), [(7, both), (8, Readiness::READABLE)]);
     }
 
     #[test]
