@@ -127,6 +127,8 @@ impl Talk {
     fn with_program(self, load: Load, mut server: Command) -> io::Result<Figures> {
         let listener = listen()?;
         server.stdin(OwnedFd::from(listener.try_clone()?));
+        // It runs where this process does when it is started.
+        Cores::allowed()?.pin(0)?;
         let mut serving = server.spawn()?;
         let figures = self.client(load, &listener, serving.id())?.figures();
         serving.kill()?;

@@ -323,7 +323,7 @@ impl Drop for Running<'_> {
         let is_idle = self.0.park() && !self.0.has_work() && !has_timers;
         let may_be_more = self.0.full.take();
         // What has been told is asked anew, so that the host's poll sees what is still ready.
-        let is_ready = self.0.fds.prepare(&self.0.reactor);
+        let is_ready = self.0.fds.leave(&self.0.reactor);
         if !self.0.told.take() && (!is_idle || may_be_more) || is_ready {
             self.0.doorbell.ring_if_parked();
         }

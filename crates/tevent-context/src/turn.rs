@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use tevent_core::budget;
 use tevent_core::panics::Panics;
 use tevent_executor::{NextPoll, Ran};
 use tevent_reactor::Waited;
@@ -16,6 +17,10 @@ use crate::{Context, Handle, VirtualClock};
 
 /// Polls of tasks, and operations charged to their budgets, in one turn: after so many the descriptors have their turn.
 pub(crate) const POLLS_PER_TURN: u32 = 256;
+
+/// Operations of descriptors in one turn. Each takes as long as dozens of polls, and an empty look at the descriptors
+/// half as long as one.
+pub(crate) const IO_PER_TURN: u32 = 64;
 
 /// Timers fired in one turn.
 pub(crate) const TIMERS_PER_TURN: usize = 256;
@@ -192,11 +197,12 @@ impl Loop {
             ..Turn::default()
         };
         self.executor.accept_remote();
-        let spent = self.run_ready(handle, &mut done, 0);
+        let before = budget::io_operations();
+        let spent = self.run_ready(handle, &mut done, 0, before);
         done.timers = self.fire_timers();
         if done.timers > 0 {
             // Whom they woke has waited for this moment: the poll comes after.
-            self.run_ready(handle, &mut done, spent);
+            self.run_ready(handle, &mut done, spent, before);
         }
         if let Some(patience) = self.patience.as_ref().filter(|_| done.did_something()) {
             patience.renew();
@@ -205,13 +211,14 @@ impl Loop {
     }
 
     /// Immediates and tasks in turn, a round of each, until none is ready or the bound of one of them is reached. Some
-    /// polls and operations of this turn are spent already; returns how many are, then.
-    fn run_ready(&self, handle: &Handle, done: &mut Turn, mut spent: u32) -> u32 {
+    /// polls and operations of this turn are spent already; returns how many are, then. Before the turn there were `io`
+    /// operations of descriptors.
+    fn run_ready(&self, handle: &Handle, done: &mut Turn, mut spent: u32, io: u32) -> u32 {
         loop {
             done.immediates += self
                 .immediates
                 .run(handle, IMMEDIATES_PER_TURN - done.immediates);
-            let ran = self.run_tasks(self.round().min(POLLS_PER_TURN - spent));
+            let ran = self.run_tasks(self.round().min(POLLS_PER_TURN - spent), io);
             done.polls += ran.polls;
             spent = POLLS_PER_TURN.min(spent + ran.spent);
             if self.immediates.is_empty()
@@ -231,14 +238,15 @@ impl Loop {
         u32::try_from(self.executor.ready()).unwrap_or(u32::MAX)
     }
 
-    fn run_tasks(&self, allowance: u32) -> Ran {
+    fn run_tasks(&self, allowance: u32, io: u32) -> Ran {
+        let has_io = || budget::io_operations().wrapping_sub(io) < IO_PER_TURN;
         // A task may fork, and its child come back from it: the other tasks are the parent's.
-        let is_ours = || self.process.is_current();
+        let may_go_on = || has_io() && self.process.is_current();
         let Some(watchdog) = &self.watchdog else {
-            return self.executor.run_ready_while(allowance, is_ours);
+            return self.executor.run_ready_while(allowance, may_go_on);
         };
         let time = |poll: NextPoll<'_>| watchdog.time_poll(&self.clock, poll);
-        self.executor.run_ready_around(allowance, is_ours, time)
+        self.executor.run_ready_around(allowance, may_go_on, time)
     }
 
     /// Fires the timers that are due: one by one, in order of deadlines, so that a sibling's cancellation and an

@@ -225,6 +225,27 @@ fn an_idle_loop_does_not_wake_its_host() {
 }
 
 #[test]
+fn f1_it_is_called_until_a_handler_has_read_all() {
+    for host in hosts() {
+        let (near, mut far) = UnixStream::pair().expect("descriptors");
+        let read = Rc::new(Cell::new(0));
+        let count = Rc::clone(&read);
+        let byte = move |near: &FdHandle<UnixStream>, _| {
+            near.get_ref().read_exact(&mut [0]).expect("a byte");
+            count.set(count.get() + 1);
+        };
+        let handle = host.context.handle();
+        let reader = handle.fd(near, FdFlags::READ, byte).expect("registered");
+        for round in 1..4 {
+            far.write_all(&[0; 10]).expect("room in the socket");
+            host.run_until(|| read.get() == 10 * round);
+            assert!(!util::is_readable(&host.context), "and then in peace");
+        }
+        drop(reader);
+    }
+}
+
+#[test]
 fn it_does_not_miss_the_rest_of_a_full_poll_when_a_handler_panics() {
     raise_the_limit_of_descriptors();
     for host in hosts() {

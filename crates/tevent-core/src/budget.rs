@@ -17,6 +17,7 @@ const UNLIMITED: u32 = u32::MAX;
 
 thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
+    static IO: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Grants a budget of [`PER_POLL`] operations, until the returned value is dropped: then the one before is in force
@@ -45,8 +46,29 @@ impl Grant {
 
 impl Drop for Grant {
     fn drop(&mut self) {
-        LEFT.set(self.before);
+        put(self.before);
     }
+}
+
+/// Charges one operation of a descriptor. It takes as long as dozens of others, so a loop may want to know how many
+/// there were: [`io_operations`].
+#[inline]
+pub fn spend_on_io() {
+    spend();
+    IO.with(|io| io.set(io.get().wrapping_add(1)));
+}
+
+/// Operations of descriptors that this thread has charged so far; it wraps.
+#[inline]
+#[must_use]
+pub fn io_operations() -> u32 {
+    IO.get()
+}
+
+/// Not `LEFT.set`, which is a call.
+#[inline]
+fn put(left: u32) {
+    LEFT.with(|cell| cell.set(left));
 }
 
 /// Whether the current poll has used up its budget and should give way.
@@ -61,7 +83,7 @@ pub fn is_spent() -> bool {
 pub fn spend() {
     let left = LEFT.get();
     if left != UNLIMITED {
-        LEFT.set(left.saturating_sub(1));
+        put(left.saturating_sub(1));
     }
 }
 
@@ -86,6 +108,15 @@ mod tests {
         assert_eq!(grant.renew(), PER_POLL);
         assert!(!is_spent());
         assert_eq!(grant.renew(), 0);
+    }
+
+    #[test]
+    fn operations_of_descriptors_are_charged_and_counted() {
+        let (grant, before) = (grant(), io_operations());
+        spend();
+        (0..3).for_each(|_| spend_on_io());
+        assert_eq!(io_operations().wrapping_sub(before), 3);
+        assert_eq!(grant.renew(), 4);
     }
 
     #[test]

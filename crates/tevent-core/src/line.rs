@@ -199,6 +199,16 @@ impl<T, M: Copy + Default> Line<T, M> {
         iter::successors(self.front(), |&place| self.next(place))
     }
 
+    /// Shows each value in order, to be changed.
+    #[inline]
+    pub fn for_each_mut(&mut self, mut act: impl FnMut(&mut T)) {
+        let mut next = self.first;
+        while let Some(slot) = self.slots.get_mut(next as usize) {
+            next = slot.next;
+            slot.value.iter_mut().for_each(&mut act);
+        }
+    }
+
     /// The value at a place, linked or detached.
     #[inline]
     #[must_use]
@@ -383,6 +393,24 @@ mod tests {
             line.join(7);
             assert!(places.iter().all(|&place| line.get(place).is_none()));
         }
+    }
+
+    #[test]
+    fn each_value_is_shown_in_order_and_none_that_is_detached_or_gone() {
+        let mut line: Line<u8> = Line::new();
+        let places = [1, 2, 3, 4, 5].map(|value| line.join(value));
+        line.leave(places[0]);
+        line.detach(places[2]);
+        line.join(6);
+        line.for_each_mut(|value| *value *= 10);
+        let values: Vec<_> = line
+            .places()
+            .filter_map(|place| line.get(place).copied())
+            .collect();
+        assert_eq!(
+            (values, line.get(places[2])),
+            (vec![20, 40, 50, 60], Some(&3))
+        );
     }
 
     #[test]

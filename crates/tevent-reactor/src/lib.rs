@@ -34,6 +34,7 @@
 
 mod alarm;
 mod ended;
+mod level;
 mod place;
 mod poller;
 mod reactor;

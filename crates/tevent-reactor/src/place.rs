@@ -1,39 +1,51 @@
-//! A place: the slot of one source in the table, held from before its registration until after its close.
+//! A place: the slot of one source in the table, and the source in it, from its registration until its close.
 
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
+use mio::Interest;
 use tevent_core::{asked, budget};
 
 use crate::ended::Ended;
 use crate::readiness::{Direction, Readiness};
 use crate::shared::Shared;
-use crate::slot::{Crowd, Refused, Slot, Tick};
+use crate::slot::{Crowd, Joined, Refused, Slot, Tick};
 use crate::token::Token;
 use crate::wake::wake_all;
 
-/// A source's slot. Dropping it gives the slot back.
-pub(crate) struct Place {
+/// A source's slot, and the source. Dropping it takes the source from the kernel's poll, gives the slot back, and
+/// closes the descriptor, in this order.
+pub(crate) struct Place<S: mio::event::Source> {
     shared: Rc<Shared>,
-    token: Token,
+    /// The slot is its own until the drop, so the generation need not be kept: two words for all, beside a descriptor.
+    slot: u32,
+    io: S,
 }
 
-impl Place {
-    pub(crate) fn reserve(shared: &Rc<Shared>, readiness: Readiness) -> io::Result<Self> {
+impl<S: mio::event::Source> Place<S> {
+    pub(crate) fn take(shared: &Rc<Shared>, mut io: S, readiness: Readiness) -> io::Result<Self> {
+        let registry = shared.registry()?;
         let token = shared.table.borrow_mut().insert(readiness)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = registry.register(&mut io, token.into(), interest) {
+            // Nobody can wait there yet.
+            drop(shared.table.borrow_mut().remove(token.slot));
+            return Err(error);
+        }
         Ok(Self {
             shared: Rc::clone(shared),
-            token,
+            slot: token.slot,
+            io,
         })
     }
 
-    pub(crate) fn token(&self) -> Token {
-        self.token
+    pub(crate) fn io(&self) -> &S {
+        &self.io
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    pub(crate) fn token(&self) -> Token {
+        self.shared.table.borrow().token(self.slot)
     }
 
     /// Ready when an operation should be tried: with the tick to hand back if the kernel refuses it.
@@ -79,27 +91,49 @@ impl Place {
 
     fn join(&self, direction: Direction, seen: Tick, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Cloned and, if not wanted, dropped with no borrow held: both are foreign code, and may even wait on the
-        // reactor. That is why `join` compares the tick once more.
-        let (mut waker, mut crowd) = (Some(cx.waker().clone()), Crowd::default());
-        crowd.round = self.shared.table.borrow().round();
-        if self.slot(|slot| slot.join(direction, seen, &mut waker, &mut crowd))? {
-            wake_all(&mut crowd.wakers);
-            Poll::Pending
-        } else {
-            Poll::Ready(Ok(()))
+        // reactor. That is why `join_first` compares the tick once more.
+        let mut waker = Some(cx.waker().clone());
+        match self.slot(|slot| slot.join_first(direction, seen, &mut waker))? {
+            Joined::Waits => Poll::Pending,
+            Joined::Outdated => Poll::Ready(Ok(())),
+            Joined::Crowded => self.join_others(direction, seen, waker),
+        }
+    }
+
+    #[cold]
+    fn join_others(
+        &self,
+        direction: Direction,
+        seen: Tick,
+        mut waker: Option<Waker>,
+    ) -> Poll<io::Result<()>> {
+        let mut crowd = Crowd {
+            round: self.shared.table.borrow().round(),
+            wakers: Vec::new(),
+        };
+        let joined = self.slot(|slot| slot.join(direction, seen, &mut waker, &mut crowd))?;
+        wake_all(&mut crowd.wakers);
+        match joined {
+            Joined::Waits | Joined::Crowded => Poll::Pending,
+            Joined::Outdated => Poll::Ready(Ok(())),
         }
     }
 
     /// Does something to the slot. The table is borrowed meanwhile: `act` calls no foreign code.
     #[inline]
     fn slot<R>(&self, act: impl FnOnce(&mut Slot) -> R) -> Result<R, Ended> {
-        self.shared.table.borrow_mut().slot(self.token).map(act)
+        self.shared.table.borrow_mut().slot(self.slot).map(act)
     }
 }
 
-impl Drop for Place {
+impl<S: mio::event::Source> Drop for Place<S> {
     fn drop(&mut self) {
-        let slot = self.shared.table.borrow_mut().remove(self.token);
+        // Gone with its reactor, or a forked child's copy: then there is nothing to take away. An error is of no use to
+        // anybody either: the descriptor is closed next.
+        if let Ok(registry) = self.shared.registry() {
+            let _ = registry.deregister(&mut self.io);
+        }
+        let slot = self.shared.table.borrow_mut().remove(self.slot);
         // Only now, with the borrow ended: wakers of former waiters may be in it.
         drop(slot);
     }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -30,14 +31,18 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(i32::MAX as u64);
 /// reactor, too, without harm to the parent; making one and [`wait`](Self::wait) are errors, and its bell is silent.
 pub struct Reactor {
     /// Taken out while it polls.
-    poller: Cell<Option<Box<dyn Poller>>>,
-    /// Two buffers that are used again; taken out while in use.
-    found: Cell<Vec<Found>>,
-    wakers: Cell<Vec<Waker>>,
+    means: Cell<Option<Box<Means>>>,
     registry: Rc<Registry>,
     ringer: Waker,
     shared: Rc<Shared>,
     alarm: Alarm,
+}
+
+/// What a poll is made with: the poller, and two buffers that are used again.
+struct Means {
+    poller: Box<dyn Poller>,
+    found: Vec<Found>,
+    woken: Vec<Waker>,
 }
 
 /// What came of one [`Reactor::wait`].
@@ -81,9 +86,11 @@ impl Reactor {
         let registry = Rc::new(poller.registry().try_clone()?);
         let ringer = ringer(&registry, process)?;
         Ok(Self {
-            poller: Cell::new(Some(wrap(poller))),
-            found: Cell::default(),
-            wakers: Cell::default(),
+            means: Cell::new(Some(Box::new(Means {
+                poller: wrap(poller),
+                found: Vec::new(),
+                woken: Vec::new(),
+            }))),
             alarm: Alarm::new(&registry)?,
             shared: Rc::new(Shared::new(&registry, process)),
             registry,
@@ -119,15 +126,23 @@ impl Reactor {
     ///
     /// If a waker panics: with the first such panic, after all have been woken.
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<Waited> {
-        let mut found = self.found.take();
-        found.clear();
-        let waited = match self.poll(&mut found, timeout) {
-            Ok(()) => Ok(self.deliver(&found)),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Waited::default()),
-            Err(error) => Err(error),
+        let mut means = self.take_means()?;
+        means.found.clear();
+        let timeout = timeout.map(|timeout| timeout.min(LONGEST_SLEEP));
+        let polled = means.poller.poll(&mut means.found, timeout);
+        let waited = match &polled {
+            Ok(()) => self.deliver(&mut means),
+            Err(_) => Waited::default(),
         };
-        self.found.set(found);
-        waited
+        if means.woken.is_empty() {
+            self.means.set(Some(means));
+        } else {
+            self.wake(means);
+        }
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(waited),
+        }
     }
 
     /// Lets the present or the next [`wait`](Self::wait) end once the clock has reached `deadline`, to the nanosecond;
@@ -151,33 +166,37 @@ impl Reactor {
         wake_all(&mut wakers);
     }
 
-    fn poll(&self, found: &mut Vec<Found>, timeout: Option<Duration>) -> io::Result<()> {
+    fn take_means(&self) -> io::Result<Box<Means>> {
         if !self.shared.process.is_current() {
             return Err(forked());
         }
         if self.shared.table.borrow().is_ended() {
             return Err(Ended.into());
         }
-        let Some(mut poller) = self.poller.take() else {
-            return Err(io::Error::other(
-                "the reactor is waiting already, or its poller has panicked",
-            ));
-        };
-        let polled = poller.poll(found, timeout.map(|timeout| timeout.min(LONGEST_SLEEP)));
-        self.poller.set(Some(poller));
-        polled
+        let taken =
+            || io::Error::other("the reactor is waiting already, or its poller has panicked");
+        self.means.take().ok_or_else(taken)
     }
 
-    fn deliver(&self, found: &[Found]) -> Waited {
-        let mut wakers = self.wakers.take();
-        let mut waited = self.shared.table.borrow_mut().deliver(found, &mut wakers);
-        waited.full = found.len() >= EVENTS_PER_POLL;
+    fn deliver(&self, means: &mut Means) -> Waited {
+        let mut table = self.shared.table.borrow_mut();
+        let mut waited = table.deliver(&means.found, &mut means.woken);
+        waited.full = means.found.len() >= EVENTS_PER_POLL;
         if waited.alarmed {
             self.alarm.went_off();
         }
-        wake_all(&mut wakers);
-        self.wakers.set(wakers);
         waited
+    }
+
+    /// Wakes them, with the means put back: foreign code may wait, too.
+    fn wake(&self, mut means: Box<Means>) {
+        let mut woken = mem::take(&mut means.woken);
+        self.means.set(Some(means));
+        wake_all(&mut woken);
+        if let Some(mut means) = self.means.take() {
+            means.woken = woken;
+            self.means.set(Some(means));
+        }
     }
 }
 

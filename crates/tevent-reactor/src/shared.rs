@@ -6,6 +6,7 @@ use std::io;
 use std::rc::{Rc, Weak};
 
 use mio::Registry;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::ended::Ended;
 use crate::signal::bell::MaybeWatched;
@@ -61,6 +62,17 @@ impl Shared {
 }
 
 impl ReactorHandle {
+    /// Whether the reactor's [descriptor](crate::Reactor) is readable: a wait would find something at once. A system
+    /// call.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let Ok(registry) = self.0.registry() else {
+            return false; // it has ended, or is another process's
+        };
+        let mut polled = [PollFd::new(&*registry, PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
     /// Whether anybody waits for a source. Looks at all of them.
     #[must_use]
     pub fn has_waiters(&self) -> bool {

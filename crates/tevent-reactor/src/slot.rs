@@ -12,6 +12,7 @@
 //! A refusal is the kernel's word and beats a sticky bit: after it, even a hung-up source waits for the next event.
 
 use std::mem;
+use std::slice;
 use std::task::Waker;
 
 use crate::readiness::{Direction, Readiness};
@@ -39,13 +40,24 @@ pub(crate) enum Refused {
     Outdated,
 }
 
+/// What became of a waker that wants to join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joined {
+    /// It waits.
+    Waits,
+    /// A newer event came in: try again instead.
+    Outdated,
+    /// Others wait: [`Slot::join`].
+    Crowded,
+}
+
 impl Slot {
     pub(crate) fn new(readiness: Readiness) -> Self {
         Self {
             tick: 0,
             readiness,
-            readers: Waiters::default(),
-            writers: Waiters::default(),
+            readers: Waiters::NONE,
+            writers: Waiters::NONE,
         }
     }
 
@@ -56,13 +68,15 @@ impl Slot {
     }
 
     /// Arrow 1: takes an event in, and moves those it concerns into `woken`, readers first.
+    #[inline]
     pub(crate) fn apply(&mut self, readiness: Readiness, woken: &mut Vec<Waker>) {
         self.tick = self.tick.wrapping_add(1);
         self.readiness |= readiness;
-        for direction in [Direction::Read, Direction::Write] {
-            if readiness.is_ready_for(direction) {
-                self.waiters(direction).take_all(woken);
-            }
+        if readiness.is_ready_for(Direction::Read) {
+            self.readers.take_all(woken);
+        }
+        if readiness.is_ready_for(Direction::Write) {
+            self.writers.take_all(woken);
         }
     }
 
@@ -78,23 +92,44 @@ impl Slot {
         }
     }
 
-    /// Takes the waker into the waiters, unless an event newer than `seen` came in: then it stays in `waker`, and the
-    /// answer is `false`. Waiters of a full list move into `crowd`: to be woken, so that those who still wait come
-    /// again.
+    /// Takes the waker in as the only one who waits. Otherwise it stays in `waker`.
+    #[inline]
+    pub(crate) fn join_first(
+        &mut self,
+        direction: Direction,
+        seen: Tick,
+        waker: &mut Option<Waker>,
+    ) -> Joined {
+        let waiters = match direction {
+            Direction::Read => &mut self.readers,
+            Direction::Write => &mut self.writers,
+        };
+        match waiters {
+            _ if self.tick != seen => Joined::Outdated,
+            Waiters::Others(None) => {
+                *waiters = waker.take().map_or(Waiters::NONE, Waiters::One);
+                Joined::Waits
+            }
+            Waiters::One(_) | Waiters::Others(Some(_)) => Joined::Crowded,
+        }
+    }
+
+    /// Takes the waker in among others, unless an event newer than `seen` came in: then it stays in `waker`. Waiters of
+    /// a full list move into `crowd`: to be woken, so that those who still wait come again.
     pub(crate) fn join(
         &mut self,
         direction: Direction,
         seen: Tick,
         waker: &mut Option<Waker>,
         crowd: &mut Crowd,
-    ) -> bool {
+    ) -> Joined {
         if self.tick != seen {
-            return false;
+            return Joined::Outdated;
         }
         if let Some(waker) = waker.take() {
             self.waiters(direction).push(waker, crowd);
         }
-        true
+        Joined::Waits
     }
 
     /// Takes the passing readiness away, unless an event newer than `seen` came in: then the answer is `false`.
@@ -114,11 +149,7 @@ impl Slot {
     }
 
     pub(crate) fn has_waiters(&self) -> bool {
-        self.readers
-            .iter()
-            .chain(self.writers.iter())
-            .next()
-            .is_some()
+        !self.readers.all().is_empty() || !self.writers.all().is_empty()
     }
 
     fn waiters(&mut self, direction: Direction) -> &mut Waiters {
@@ -129,24 +160,26 @@ impl Slot {
     }
 }
 
-/// Waiters behind the first that make a list full, as long as few really wait.
-const MORE: usize = 15;
+/// Waiters that make a list full, as long as few really wait.
+const FULL: usize = 16;
 
 /// Those who wait in one direction, in the order in which they came. Nearly always at most one.
 ///
 /// A waiter that has lost interest looks like any other, so none can be dropped unwoken. But all may be woken: when the
 /// list is full, those who still wait come again, and the others are gone. If those who come again fill it in the same
 /// round, they are as many as that, and the list may grow. So it stays in proportion to those who really wait.
-#[derive(Debug, Default)]
-struct Waiters {
-    first: Option<Waker>,
-    /// Boxed: one word in the slot, for a list hardly anybody needs.
-    more: Option<Box<More>>,
+#[derive(Debug)]
+enum Waiters {
+    One(Waker),
+    /// Nobody, or a list, which is kept once it was needed. Both lie where the waker would: two words.
+    Others(Option<Box<Many>>),
 }
 
-/// The waiters behind the first.
+// Of two in each slot.
+const _: () = assert!(size_of::<Waiters>() == size_of::<Waker>());
+
 #[derive(Debug)]
-struct More {
+struct Many {
     wakers: Vec<Waker>,
     /// How many make the list full.
     limit: usize,
@@ -154,28 +187,25 @@ struct More {
     full_in: Option<Round>,
 }
 
-impl Default for More {
-    fn default() -> Self {
+impl Many {
+    fn beginning_with(waker: Waker) -> Self {
         Self {
-            wakers: Vec::new(),
-            limit: MORE,
+            wakers: vec![waker],
+            limit: FULL,
             full_in: None,
         }
     }
-}
 
-impl More {
-    /// Takes a waker in, or gives it back: then all others have to be woken first.
-    fn push(&mut self, waker: Waker, round: Round) -> Result<(), Waker> {
+    fn push(&mut self, waker: Waker, crowd: &mut Crowd) {
         if self.wakers.len() >= self.limit {
-            if self.full_in != Some(round) {
-                self.full_in = Some(round);
-                return Err(waker);
+            if self.full_in == Some(crowd.round) {
+                self.limit *= 2;
+            } else {
+                self.full_in = Some(crowd.round);
+                crowd.wakers.append(&mut self.wakers);
             }
-            self.limit *= 2;
         }
         self.wakers.push(waker);
-        Ok(())
     }
 }
 
@@ -190,30 +220,46 @@ pub(crate) struct Crowd {
 pub(crate) type Round = u32;
 
 impl Waiters {
+    const NONE: Self = Self::Others(None);
+
     fn contains(&self, waker: &Waker) -> bool {
-        self.iter().any(|known| known.will_wake(waker))
+        self.all().iter().any(|known| known.will_wake(waker))
     }
 
     fn push(&mut self, waker: Waker, crowd: &mut Crowd) {
-        if self.first.is_none() {
-            self.first = Some(waker);
-        } else if let Err(waker) = self.more.get_or_insert_default().push(waker, crowd.round) {
-            self.take_all(&mut crowd.wakers);
-            self.first = Some(waker);
+        match mem::replace(self, Self::NONE) {
+            Self::Others(None) => *self = Self::One(waker),
+            Self::Others(Some(mut many)) => {
+                many.push(waker, crowd);
+                *self = Self::Others(Some(many));
+            }
+            Self::One(first) => {
+                let mut many = Many::beginning_with(first);
+                many.push(waker, crowd);
+                *self = Self::Others(Some(Box::new(many)));
+            }
         }
     }
 
+    #[inline]
     fn take_all(&mut self, woken: &mut Vec<Waker>) {
-        woken.extend(mem::take(&mut self.first));
-        if let Some(more) = &mut self.more {
-            woken.append(&mut more.wakers);
+        match self {
+            Self::Others(None) => {}
+            Self::Others(Some(many)) => woken.append(&mut many.wakers),
+            Self::One(_) => {
+                if let Self::One(waker) = mem::replace(self, Self::NONE) {
+                    woken.push(waker);
+                }
+            }
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Waker> {
-        self.first
-            .iter()
-            .chain(self.more.iter().flat_map(|more| &more.wakers))
+    fn all(&self) -> &[Waker] {
+        match self {
+            Self::One(waker) => slice::from_ref(waker),
+            Self::Others(Some(many)) => &many.wakers,
+            Self::Others(None) => &[],
+        }
     }
 }
 
@@ -240,7 +286,9 @@ mod tests {
         assert_eq!(slot.refuse(READ, seen, Waker::noop()), Refused::Stranger);
         slot.apply(Readiness::READABLE, &mut Vec::new());
         let mut waker = Some(Waker::noop().clone());
-        assert!(!slot.join(READ, seen, &mut waker, &mut Crowd::default()));
+        assert_eq!(slot.join_first(READ, seen, &mut waker), Joined::Outdated);
+        let joined = slot.join(READ, seen, &mut waker, &mut Crowd::default());
+        assert_eq!(joined, Joined::Outdated);
         assert!(
             waker.is_some(),
             "it goes back, to be dropped with no borrow held"
@@ -271,12 +319,12 @@ mod tests {
         let mut slot = Slot::new(Readiness::EMPTY);
         for (waker, direction) in wakers.iter().zip([READ, READ, READ, Direction::Write]) {
             assert_eq!(slot.refuse(direction, 0, waker), Refused::Stranger);
-            assert!(slot.join(
-                direction,
-                0,
-                &mut Some(waker.clone()),
-                &mut Crowd::default()
-            ));
+            let mut joining = Some(waker.clone());
+            if slot.join_first(direction, 0, &mut joining) == Joined::Crowded {
+                let joined = slot.join(direction, 0, &mut joining, &mut Crowd::default());
+                assert_eq!(joined, Joined::Waits);
+            }
+            assert!(joining.is_none());
             assert_eq!(slot.refuse(direction, 0, waker), Refused::Waiting);
         }
         let mut woken = Vec::new();
@@ -306,11 +354,11 @@ mod tests {
                 round,
                 wakers: Vec::new(),
             };
-            assert!(slot.join(READ, 0, &mut Some(fresh_waker()), &mut crowd));
+            slot.join(READ, 0, &mut Some(fresh_waker()), &mut crowd);
             woken += crowd.wakers.len();
-            assert!(slot.readers.iter().count() <= 1 + MORE);
+            assert!(slot.readers.all().len() <= FULL);
         }
-        assert_eq!(woken + slot.readers.iter().count(), 1000);
+        assert_eq!(woken + slot.readers.all().len(), 1000);
     }
 
     #[test]
@@ -320,10 +368,10 @@ mod tests {
         let mut waiting: Vec<_> = (0..100).map(|_| fresh_waker()).collect();
         let mut joins = 0;
         while let Some(waker) = waiting.pop() {
-            assert!(slot.join(READ, 0, &mut Some(waker), &mut crowd));
+            slot.join(READ, 0, &mut Some(waker), &mut crowd);
             waiting.append(&mut crowd.wakers);
             joins += 1;
         }
-        assert_eq!((slot.readers.iter().count(), joins), (100, 100 + 1 + MORE));
+        assert_eq!((slot.readers.all().len(), joins), (100, 100 + FULL));
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use mio::Interest;
 use tevent_core::budget;
 
 use crate::place::Place;
@@ -29,10 +28,12 @@ pub enum Initially {
 /// When the reactor ends, everybody who waits is woken, and every operation from then on fails with
 /// [`Ended`](crate::Ended). Dropping a source takes it from the reactor before it closes the descriptor.
 pub struct Source<S: mio::event::Source> {
-    // The order of the fields is the order of the end: close the descriptor, then give the slot back.
-    io: S,
-    place: Place,
+    place: Place<S>,
 }
+
+// A pointer to the reactor, a slot and the descriptor. In debug builds mio keeps more in a socket.
+#[cfg(not(debug_assertions))]
+const _: () = assert!(size_of::<Source<mio::net::TcpStream>>() <= 16);
 
 impl<S: mio::event::Source> Source<S> {
     /// Registers `io` with the reactor.
@@ -42,19 +43,13 @@ impl<S: mio::event::Source> Source<S> {
     /// [`Ended`](crate::Ended), or what the kernel says to the registration (`AlreadyExists`, `PermissionDenied` for
     /// what cannot be watched, no memory), or that this is a forked child of the reactor's process. `io` is closed
     /// then, and nothing is left behind.
-    pub fn new(reactor: &ReactorHandle, mut io: S, initially: Initially) -> io::Result<Self> {
+    pub fn new(reactor: &ReactorHandle, io: S, initially: Initially) -> io::Result<Self> {
         let readiness = match initially {
             Initially::Ready => Readiness::READABLE | Readiness::WRITABLE,
             Initially::NotReady => Readiness::EMPTY,
         };
-        let place = Place::reserve(&reactor.0, readiness)?;
-        let registry = place.shared().registry()?;
-        registry.register(
-            &mut io,
-            place.token().into(),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
-        Ok(Self { io, place })
+        let place = Place::take(&reactor.0, io, readiness)?;
+        Ok(Self { place })
     }
 
     /// Tries `operation` if the source is taken for ready; when the kernel refuses it (`WouldBlock`), waits for the
@@ -112,7 +107,7 @@ impl<S: mio::event::Source> Source<S> {
 
     /// The descriptor. Operations on it by this way do not change what the source is taken for.
     pub fn get_ref(&self) -> &S {
-        &self.io
+        self.place.io()
     }
 
     /// The name of this source in the poll result, for tests that stand behind the seam of the
@@ -130,13 +125,13 @@ impl<S: mio::event::Source> Source<S> {
     ) -> Poll<io::Result<(R, u32)>> {
         loop {
             let seen = ready!(self.place.poll_ready(direction, cx))?;
-            match operation(&self.io) {
+            match operation(self.place.io()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.place.poll_newer(direction, seen, cx))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => {
-                    budget::spend();
+                    budget::spend_on_io();
                     return Poll::Ready(done.map(|done| (done, seen)));
                 }
             }
@@ -144,20 +139,10 @@ impl<S: mio::event::Source> Source<S> {
     }
 }
 
-impl<S: mio::event::Source> Drop for Source<S> {
-    fn drop(&mut self) {
-        // Gone with its reactor, or a forked child's copy: then there is nothing to take away. An error is of no use to
-        // anybody either: the descriptor is closed next.
-        if let Ok(registry) = self.place.shared().registry() {
-            let _ = registry.deregister(&mut self.io);
-        }
-    }
-}
-
 impl<S: mio::event::Source + fmt::Debug> fmt::Debug for Source<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
-            .field("io", &self.io)
+            .field("io", self.get_ref())
             .field("token", &self.token())
             .finish()
     }

@@ -40,8 +40,17 @@ enum Entry {
     Watch { generation: u32, fd: RawFd },
 }
 
-// One cache line per source.
-const _: () = assert!(size_of::<Entry>() <= 64);
+impl Entry {
+    fn tenant(self) -> Option<Slot> {
+        match self {
+            Self::Used { slot, .. } => Some(slot),
+            Self::Watch { .. } | Self::Free { .. } => None,
+        }
+    }
+}
+
+// Less than a cache line per source.
+const _: () = assert!(size_of::<Entry>() <= 48);
 
 impl Table {
     pub(crate) fn new() -> Self {
@@ -69,10 +78,9 @@ impl Table {
 
     /// Takes a source's slot back. Drop the result only after the borrow of the table has ended: it may hold wakers.
     #[must_use]
-    pub(crate) fn remove(&mut self, token: Token) -> Option<Slot> {
-        self.find(token)?;
-        match self.vacate(token) {
-            Entry::Used { slot, .. } => Some(slot),
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Slot> {
+        match self.entries.get(slot as usize)? {
+            Entry::Used { .. } => self.vacate(slot).tenant(),
             Entry::Watch { .. } | Entry::Free { .. } => None,
         }
     }
@@ -80,48 +88,73 @@ impl Table {
     /// Takes a watch's slot back.
     pub(crate) fn remove_watch(&mut self, token: Token) {
         if self.find_watch(token).is_some() {
-            self.vacate(token);
+            self.vacate(token.slot);
         }
     }
 
-    /// The slot of a source.
+    /// What is in a source's slot, for the source itself: it has the slot until it gives it back.
     ///
     /// # Errors
     ///
     /// The reactor has ended.
     #[inline]
-    pub(crate) fn slot(&mut self, token: Token) -> Result<&mut Slot, Ended> {
-        if self.ended {
-            return Err(Ended);
+    pub(crate) fn slot(&mut self, slot: u32) -> Result<&mut Slot, Ended> {
+        match self.entries.get_mut(slot as usize) {
+            Some(Entry::Used { slot, .. }) if !self.ended => Ok(slot),
+            _ => Err(Ended),
         }
-        self.find(token).ok_or(Ended)
+    }
+
+    /// The token of a source in its slot.
+    pub(crate) fn token(&self, slot: u32) -> Token {
+        let generation = match self.entries.get(slot as usize) {
+            Some(Entry::Used { generation, .. }) => *generation,
+            _ => unreachable!("a source has its slot until it gives it back"),
+        };
+        Token { slot, generation }
     }
 
     /// Hands the events to their sources and collects the wakers of those who waited for them, in order.
     pub(crate) fn deliver(&mut self, found: &[Found], woken: &mut Vec<Waker>) -> Waited {
         let mut waited = Waited::default();
         self.round = self.round.wrapping_add(1);
+        let left = self.watched.len();
         for &Found { token, readiness } in found {
-            if token == Token::RINGER {
-                waited.rung = true;
-            } else if token == Token::ALARM {
-                waited.alarmed = true;
-            } else if let Some(slot) = self.find(token) {
-                slot.apply(readiness, woken);
-                waited.events += 1;
-            } else if let Some(fd) = self.find_watch(token) {
-                self.watched.push(Watched {
-                    token,
-                    fd,
-                    readiness,
-                });
-                waited.watched += 1;
-            } else {
-                waited.stale += 1;
+            match self.entries.get_mut(token.slot as usize) {
+                Some(Entry::Used { generation, slot }) if *generation == token.generation => {
+                    slot.apply(readiness, woken);
+                    waited.events += 1;
+                }
+                Some(Entry::Watch { generation, fd }) if *generation == token.generation => {
+                    let fd = *fd;
+                    waited.watched += 1;
+                    self.note(
+                        left,
+                        Watched {
+                            token,
+                            fd,
+                            readiness,
+                        },
+                    );
+                }
+                _ if token == Token::RINGER => waited.rung = true,
+                _ if token == Token::ALARM => waited.alarmed = true,
+                _ => waited.stale += 1,
             }
         }
         waited.woken = woken.len();
         waited
+    }
+
+    /// Notes what was found out about a watch. Of the round before, so many were left, as when a waker panicked: who is
+    /// among them is told once of both.
+    #[inline]
+    fn note(&mut self, left: usize, watched: Watched) {
+        let mut before = self.watched[..left].iter_mut();
+        match before.find(|known| known.token == watched.token) {
+            Some(known) => known.readiness |= watched.readiness,
+            None => self.watched.push(watched),
+        }
     }
 
     /// Refuses everything from now on, and collects the wakers of all who wait, in the order of their slots.
@@ -176,11 +209,11 @@ impl Table {
         })
     }
 
-    /// Frees the slot of a token that was found.
-    fn vacate(&mut self, token: Token) -> Entry {
-        let entry = &mut self.entries[token.slot as usize];
+    /// Frees a slot that is taken.
+    fn vacate(&mut self, slot: u32) -> Entry {
+        let entry = &mut self.entries[slot as usize];
         let tenant = mem::replace(entry, Entry::Free { next: self.free });
-        self.free = token.slot;
+        self.free = slot;
         self.live -= 1;
         if self.live == 0 && self.entries.capacity() > KEPT_WHEN_EMPTY {
             self.entries = Vec::new();
@@ -200,14 +233,6 @@ impl Table {
         self.entries.push(entry);
         // Never cut: 2^32 descriptors are far more than a process can have.
         (self.entries.len() - 1) as u32
-    }
-
-    #[inline]
-    fn find(&mut self, token: Token) -> Option<&mut Slot> {
-        match self.entries.get_mut(token.slot as usize) {
-            Some(Entry::Used { generation, slot }) if *generation == token.generation => Some(slot),
-            _ => None,
-        }
     }
 
     fn find_watch(&self, token: Token) -> Option<RawFd> {
@@ -234,16 +259,12 @@ mod tests {
     fn b25_a_slot_is_used_again_under_another_generation() {
         let mut table = Table::new();
         let first = table.insert(Readiness::EMPTY).unwrap();
-        assert!(table.remove(first).is_some());
+        assert!(table.remove(first.slot).is_some());
         let second = table.insert(Readiness::EMPTY).unwrap();
         assert_eq!(first.slot, second.slot);
         let waited = table.deliver(&[found(first)], &mut Vec::new());
         assert_eq!((waited.events, waited.stale), (0, 1));
-        assert!(!table.slot(second).unwrap().look(Direction::Read).1);
-        assert!(
-            table.remove(first).is_none(),
-            "nor can the first one give back what is not its own"
-        );
+        assert!(!table.slot(second.slot).unwrap().look(Direction::Read).1);
         assert_eq!(table.live(), 1);
     }
 
@@ -254,7 +275,7 @@ mod tests {
             .map(|_| table.insert(Readiness::EMPTY).unwrap())
             .collect();
         for &token in &burst {
-            assert!(table.remove(token).is_some());
+            assert!(table.remove(token.slot).is_some());
         }
         assert_eq!(table.entries.capacity(), 0);
         let next = table.insert(Readiness::EMPTY).unwrap();
@@ -267,7 +288,7 @@ mod tests {
     fn b25_a_watch_and_a_source_never_answer_for_each_other() {
         let mut table = Table::new();
         let watch = table.insert_watch(7).unwrap();
-        assert!(table.remove(watch).is_none() && table.slot(watch).is_err());
+        assert!(table.remove(watch.slot).is_none() && table.slot(watch.slot).is_err());
         table.remove_watch(watch);
         let source = table.insert(Readiness::EMPTY).unwrap();
         assert_eq!(watch.slot, source.slot);
@@ -278,13 +299,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_by_a_round_and_is_found_again_is_told_once() {
+        let mut table = Table::new();
+        let watches = [7, 8].map(|fd| table.insert_watch(fd).unwrap());
+        let writable = Found {
+            readiness: Readiness::WRITABLE,
+            ..found(watches[0])
+        };
+        for round in [[found(watches[0]); 1], [writable]] {
+            table.deliver(&round, &mut Vec::new());
+            table.deliver(&[found(watches[1])], &mut Vec::new());
+        }
+        let mut told = Vec::new();
+        table.swap_watched(&mut told);
+        let told = told.iter().map(|watched| (watched.fd, watched.readiness));
+        let both = Readiness::READABLE | Readiness::WRITABLE;
+        assert_eq!(Vec::from_iter(told), [(7, both), (8, Readiness::READABLE)]);
+    }
+
+    #[test]
     fn slots_are_reused_last_freed_first_and_never_shared() {
         let mut table = Table::new();
         let tokens: Vec<_> = (0..10)
             .map(|_| table.insert(Readiness::EMPTY).unwrap())
             .collect();
         for token in [tokens[2], tokens[7], tokens[5]] {
-            assert!(table.remove(token).is_some());
+            assert!(table.remove(token.slot).is_some());
         }
         let slots: Vec<_> = (0..4)
             .map(|_| table.insert(Readiness::EMPTY).unwrap().slot)
@@ -298,8 +338,8 @@ mod tests {
         let token = table.insert(Readiness::READABLE).unwrap();
         table.end(&mut Vec::new());
         assert_eq!(table.insert(Readiness::EMPTY), Err(Ended));
-        assert_eq!(table.slot(token).err(), Some(Ended));
-        assert!(table.remove(token).is_some());
+        assert_eq!(table.slot(token.slot).err(), Some(Ended));
+        assert!(table.remove(token.slot).is_some());
         assert_eq!(table.live(), 0);
     }
 }

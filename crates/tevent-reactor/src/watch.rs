@@ -7,19 +7,24 @@
 //!     +--------------- 2 ask ----------------+
 //! ```
 //!
-//! The kernel is asked edge-triggered, for that is what mio does: once it has said that a descriptor is readable, it
+//! There are two ways. The kernel is asked **once**, edge-triggered: when it has said that a descriptor is readable, it
 //! says so again only after more has come. Whoever still wants to know asks anew, and gets an answer from the next wait
 //! if the descriptor is ready by then, whatever happened before. So what nobody wants to know is not told in every
-//! wait, and what somebody does costs one system call per answer.
+//! wait; but each answer that somebody wants costs a system call, unless he knows from elsewhere that it is used up.
+//!
+//! Or it is asked **for good**, level-triggered: it answers in every wait in which the descriptor is ready, and nobody
+//! asks again. That is for those who want every answer.
 
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 
+use mio::Registry;
 use mio::unix::SourceFd;
 
+use crate::level;
 use crate::readiness::Readiness;
 use crate::shared::{ReactorHandle, Shared};
 use crate::token::Token;
@@ -92,14 +97,39 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Registers a descriptor. `None` if it is always ready, and therefore cannot be watched: a regular file,
-    /// `/dev/null`.
+    /// Registers a descriptor, and asks for it once. `None` if it is always ready, and therefore cannot be watched: a
+    /// regular file, `/dev/null`.
     ///
     /// # Errors
     ///
     /// What the kernel says (`AlreadyExists`; not open; no memory, or the user has too many watches), or that the
     /// reactor has ended, or that this is a forked child of its process. Nothing is left behind then.
     pub fn new(reactor: &ReactorHandle, fd: RawFd, interest: Interest) -> io::Result<Option<Self>> {
+        Self::enter(reactor, fd, |registry, token| {
+            registry.register(&mut SourceFd(&fd), token.into(), interest.into())
+        })
+    }
+
+    /// Like [`new`](Self::new), but asks for good.
+    ///
+    /// # Errors
+    ///
+    /// As with [`new`](Self::new).
+    pub fn for_good(
+        reactor: &ReactorHandle,
+        fd: BorrowedFd<'_>,
+        interest: Interest,
+    ) -> io::Result<Option<Self>> {
+        Self::enter(reactor, fd.as_raw_fd(), |registry, token| {
+            level::register(registry, fd, token, interest)
+        })
+    }
+
+    fn enter(
+        reactor: &ReactorHandle,
+        fd: RawFd,
+        register: impl FnOnce(&Registry, Token) -> io::Result<()>,
+    ) -> io::Result<Option<Self>> {
         let shared = Rc::clone(&reactor.0);
         let registry = shared.registry()?;
         let token = shared.table.borrow_mut().insert_watch(fd)?;
@@ -111,7 +141,7 @@ impl Watch {
             fd,
             registered: Cell::new(false),
         };
-        match registry.register(&mut SourceFd(&fd), token.into(), interest.into()) {
+        match register(&registry, token) {
             Ok(()) => watch.registered.set(true),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
             Err(error) => return Err(error),
@@ -119,17 +149,32 @@ impl Watch {
         Ok(Some(watch))
     }
 
-    /// Asks anew, and perhaps for something else: the next wait tells what is true by then.
+    /// Asks anew, once, and perhaps for something else: the next wait tells what is true by then.
     ///
     /// # Errors
     ///
     /// As with [`new`](Self::new). If the descriptor was closed behind the watch, it is no longer registered, and its
     /// number may be somebody else's now: the watch's drop leaves that alone.
     pub fn ask(&self, interest: Interest) -> io::Result<()> {
+        self.change(|registry| {
+            registry.reregister(&mut SourceFd(&self.fd), self.token.into(), interest.into())
+        })
+    }
+
+    /// Asks for good, and perhaps for something else. `fd` is the watched descriptor.
+    ///
+    /// # Errors
+    ///
+    /// As with [`ask`](Self::ask).
+    pub fn ask_for_good(&self, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<()> {
+        debug_assert_eq!(fd.as_raw_fd(), self.fd, "another descriptor");
+        self.change(|registry| level::reregister(registry, fd, self.token, interest))
+    }
+
+    fn change(&self, reregister: impl FnOnce(&Registry) -> io::Result<()>) -> io::Result<()> {
         let registry = self.shared.registry()?;
         self.shared.count_watch_call();
-        let asked =
-            registry.reregister(&mut SourceFd(&self.fd), self.token.into(), interest.into());
+        let asked = reregister(&registry);
         if let Err(error) = &asked {
             let is_gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF));
             self.registered.set(!is_gone);

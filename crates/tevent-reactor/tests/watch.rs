@@ -69,6 +69,68 @@ fn f1_what_is_ready_is_found_again_after_each_asking_and_not_without() {
 }
 
 #[test]
+fn f1_who_asks_for_good_is_told_in_every_wait_and_asks_no_more() {
+    let _alone = alone();
+    let reactor = Reactor::new().unwrap();
+    let handle = reactor.handle();
+    let (one, two) = (readable(), readable());
+    let first = Watch::for_good(&handle, one.as_fd(), READ).unwrap();
+    let first = first.expect("it can be watched");
+    let second = watch(&reactor, &two, READ);
+    second.ask_for_good(two.as_fd(), READ).unwrap();
+    for _ in 0..5 {
+        assert!(handle.is_readable());
+        assert_eq!(reactor.wait(NOW).unwrap().watched, 2);
+    }
+    assert_eq!(handle.watch_calls(), 3);
+    first.ask(READ).unwrap();
+    drop(second);
+    assert_eq!(reactor.wait(NOW).unwrap().watched, 1);
+    assert_eq!(reactor.wait(NOW).unwrap().watched, 0, "once again");
+    assert!(!handle.is_readable());
+    take(&handle);
+    first.ask_for_good(one.as_fd(), Interest::Both).unwrap();
+    rustix::io::read(&one, &mut [0; 8]).unwrap();
+    for _ in 0..2 {
+        reactor.wait(NOW).unwrap();
+        let readiness = Readiness::WRITABLE;
+        let (token, fd) = (first.token(), one.as_raw_fd());
+        assert_eq!(describe(&take(&handle)), [(token, fd, readiness)]);
+    }
+}
+
+fn describe(found: &[Watched]) -> Vec<(Token, i32, Readiness)> {
+    let parts = |watched: &Watched| (watched.token, watched.fd, watched.readiness);
+    found.iter().map(parts).collect()
+}
+
+#[test]
+fn b33_who_asks_for_good_is_told_of_hang_ups_and_half_closes() {
+    let _alone = alone();
+    let reactor = Reactor::new().unwrap();
+    let handle = reactor.handle();
+    let (half, half_peer) = UnixStream::pair().unwrap();
+    let (gone, peer) = UnixStream::pair().unwrap();
+    let ends = [(&half, Interest::Readable), (&gone, Interest::Writable)];
+    let watches = ends.map(|(end, interest)| {
+        let watch = Watch::for_good(&handle, end.as_fd(), interest).unwrap();
+        watch.expect("it can be watched")
+    });
+    half_peer.shutdown(std::net::Shutdown::Write).unwrap();
+    drop(peer);
+    reactor.wait(SOON).unwrap();
+    let found = take(&handle);
+    let told = |watch: &Watch| {
+        let mut of_it = found
+            .iter()
+            .filter(|watched| watched.token == watch.token());
+        of_it.next().expect("it was found").readiness
+    };
+    assert!(told(&watches[0]).contains(Readiness::READ_CLOSED));
+    assert!(told(&watches[1]).contains(Readiness::WRITE_CLOSED));
+}
+
+#[test]
 fn f2_what_was_found_is_kept_until_it_is_taken_in_order_and_wakes_nobody() {
     let _alone = alone();
     let reactor = Reactor::new().unwrap();
@@ -108,6 +170,7 @@ fn b27_f6_a_descriptor_closed_behind_a_watch_is_an_error_and_the_next_of_its_num
     assert!(old.ask(READ).is_err());
     let next = readable();
     assert_eq!(next.as_raw_fd(), number);
+    assert!(old.ask_for_good(next.as_fd(), READ).is_err());
     let new = watch(&reactor, &next, READ);
     drop(old);
     reactor.wait(SOON).unwrap();
@@ -163,6 +226,7 @@ fn b28_a_registration_that_fails_leaves_nothing_behind() {
     for number in [-1, poll] {
         assert!(Watch::new(&handle, number, READ).is_err());
     }
+    assert!(Watch::for_good(&handle, reactor.as_fd(), READ).is_err());
     assert_eq!((live(&handle), open_descriptors()), (0, before));
     let fd = readable();
     let first = watch(&reactor, &fd, READ);
@@ -236,6 +300,8 @@ fn b36_what_cannot_be_watched_is_always_ready() {
     for path in ["/proc/self/exe", "/dev/null"] {
         let file = File::open(path).unwrap();
         let watch = Watch::new(&reactor.handle(), file.as_raw_fd(), READ).unwrap();
+        assert!(watch.is_none(), "{path}");
+        let watch = Watch::for_good(&reactor.handle(), file.as_fd(), READ).unwrap();
         assert!(watch.is_none(), "{path}");
     }
     assert_eq!(live(&reactor.handle()), 0);

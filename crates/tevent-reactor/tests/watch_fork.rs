@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::event::{EventfdFlags, eventfd};
 use support::SOON;
@@ -21,7 +21,10 @@ fn b81_f9_a_forked_child_s_watch_takes_nothing_from_its_parent() {
     let process = unsafe { libc::fork() };
     if process == 0 {
         let refused = watch.ask(Interest::Writable).is_err()
-            && Watch::new(&handle, number, Interest::Writable).is_err();
+            && watch.ask_for_good(fd.as_fd(), Interest::Writable).is_err()
+            && Watch::new(&handle, number, Interest::Writable).is_err()
+            && Watch::for_good(&handle, fd.as_fd(), Interest::Writable).is_err()
+            && !handle.is_readable();
         drop(watch);
         // SAFETY: ends the child at once, without running what belongs to its parent.
         unsafe { libc::_exit(if refused { 0 } else { 1 }) };

@@ -276,9 +276,9 @@ fn ten_thousand_idle_descriptors_cost_a_turn_nothing() {
     let (near, mut far) = pair();
     let _busy = rig.logging("busy", near, READ);
     far.write_all(b"x").unwrap();
-    for turn in 1..100 {
+    for _ in 1..100 {
         assert_eq!(rig.turn().events, 1);
-        assert_eq!(rig.calls(), calls + 1 + turn);
+        assert_eq!(rig.calls(), calls + 1);
     }
     drop(idle);
     assert_eq!(rig.registered(), 1);

@@ -48,8 +48,8 @@ use crate::Handle;
 /// ```
 ///
 /// A descriptor that was closed behind the loop's back (which safe code cannot do) is noticed when the system is asked
-/// for it the next time, and told once: handlers get [`FdFlags::ERROR`], asked for or not, and lose their flags;
-/// futures get the error.
+/// for it the next time, as when flags change, and told once: handlers get [`FdFlags::ERROR`], asked for or not, and
+/// lose their flags; futures get the error.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -270,6 +270,10 @@ impl<F: AsFd + 'static> FdHandle<F> {
 impl<F: AsFd + 'static> Watcher for State<F> {
     fn seat(&self) -> &Seat {
         &self.seat
+    }
+
+    fn lend(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
     }
 
     fn call(self: Rc<Self>, ready: FdFlags) {

@@ -37,7 +37,6 @@ impl FdFlags {
 
     /// What a descriptor that cannot be watched is always ready for.
     pub(super) const ALWAYS: Self = Self(Self::READ.0 | Self::WRITE.0);
-    pub(super) const ALL: Self = Self(Self::ALWAYS.0 | Self::ERROR.0);
 
     /// Whether this is nothing.
     #[must_use]

@@ -6,13 +6,13 @@
 mod event;
 mod flags;
 mod node;
+mod numbers;
 mod operation;
 mod seat;
 mod tell;
 mod wait;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
 use std::mem;
 use std::os::fd::RawFd;
@@ -24,22 +24,21 @@ use tevent_reactor::{ReactorHandle, Watched};
 pub use self::event::{FdEvent, FdHandle};
 pub use self::flags::FdFlags;
 use self::node::{Member, Node, Waiting};
+use self::numbers::Numbers;
 use self::tell::Tell;
 pub use self::wait::FdReady;
 use crate::Handle;
 
-/// A map of descriptors that becomes empty keeps room for so many.
-const KEPT_WHEN_EMPTY: usize = 64;
-
 /// The watched descriptors of one loop.
 #[derive(Default)]
 pub(crate) struct Fds {
-    /// One node per number that an event lives on.
-    nodes: RefCell<HashMap<RawFd, Rc<Node>>>,
+    nodes: RefCell<Numbers>,
     /// Whose wants may have changed. Each node is in it once.
     dirty: RefCell<Vec<Rc<Node>>>,
     /// Who is to be told without the kernel's word. Each node is in it once.
     ready: RefCell<Vec<Rc<Node>>>,
+    /// Whether the last poll has told what the next one may tell again, unasked.
+    may_come_again: Cell<bool>,
     /// Two buffers that are used again; taken out while in use.
     found: Cell<Vec<Watched>>,
     batch: Cell<Vec<Tell>>,
@@ -49,20 +48,36 @@ impl Fds {
     /// Whether a handler or a future waits for a descriptor.
     pub(crate) fn is_watching(&self) -> bool {
         let nodes = self.nodes.borrow();
-        nodes.values().any(|node| !node.wanted().is_empty())
+        nodes.iter().any(|node| node.is_wanted())
     }
 
-    /// Before a poll, and before the loop is left: tells the kernel what is wanted now. `true` if somebody has to be
+    /// Before a poll: tells the kernel what is wanted now. `true` if somebody has to be
     /// told without asking the kernel (a regular file): then do not sleep.
     pub(crate) fn prepare(&self, reactor: &ReactorHandle) -> bool {
-        // Only system calls are made meanwhile.
-        for node in self.dirty.borrow_mut().drain(..) {
+        if !self.dirty.borrow().is_empty() {
+            self.settle(reactor);
+        }
+        !self.ready.borrow().is_empty() || reactor.has_watched()
+    }
+
+    /// Those that foreign code adds meanwhile wait for the next time.
+    fn settle(&self, reactor: &ReactorHandle) {
+        let mut dirty = mem::take(&mut *self.dirty.borrow_mut());
+        for node in dirty.drain(..) {
             node.is_dirty.set(false);
             if node.settle(reactor) {
                 self.make_ready(&node);
             }
         }
-        !self.ready.borrow().is_empty() || reactor.has_watched()
+        let mut added = self.dirty.borrow_mut();
+        mem::swap(&mut *added, &mut dirty);
+        added.append(&mut dirty);
+    }
+
+    /// Before the loop is left: like [`prepare`](Self::prepare). What may be told again, unasked, is no new edge if it
+    /// is ready still, so a host that waits for one has to be called, too.
+    pub(crate) fn leave(&self, reactor: &ReactorHandle) -> bool {
+        self.prepare(reactor) || self.may_come_again.take() && reactor.is_readable()
     }
 
     /// After a poll: calls the handlers and wakes the futures of the descriptors that were found ready. Returns how
@@ -72,12 +87,18 @@ impl Fds {
     /// With the first panic of a handler or a waker, after the others have been called.
     pub(crate) fn dispatch(&self, handle: &Handle) -> usize {
         let reactor = &handle.core().reactor;
-        if self.ready.borrow().is_empty() && !reactor.has_watched() {
+        self.may_come_again.set(false);
+        let (has_found, has_ready) = (reactor.has_watched(), !self.ready.borrow().is_empty());
+        if !has_found && !has_ready {
             return 0;
         }
         let mut batch = self.batch.take();
-        self.collect_found(reactor, &mut batch);
-        self.collect_ready(&mut batch);
+        if has_found {
+            self.collect_found(reactor, &mut batch);
+        }
+        if has_ready {
+            self.collect_ready(&mut batch);
+        }
         let (mut told, mut panics) = (0, Panics::default());
         for tell in batch.drain(..) {
             panics.guard(|| told += usize::from(tell.run()));
@@ -94,8 +115,7 @@ impl Fds {
     pub(crate) fn end(&self, handle: &Handle) {
         self.dirty.take();
         self.ready.take();
-        let mut nodes: Vec<_> = self.nodes.borrow().values().map(Rc::clone).collect();
-        nodes.sort_unstable_by_key(|node| node.fd());
+        let nodes: Vec<_> = self.nodes.borrow().iter().map(Rc::clone).collect();
         let mut panics = Panics::default();
         for node in nodes {
             while let Some(member) = node.pop() {
@@ -108,7 +128,7 @@ impl Fds {
     /// An event comes to live on a number.
     fn enter(&self, fd: RawFd) -> Rc<Node> {
         let mut nodes = self.nodes.borrow_mut();
-        let node = nodes.entry(fd).or_insert_with(|| Rc::new(Node::new(fd)));
+        let node = nodes.enter(fd);
         node.users.set(node.users.get() + 1);
         // There may be a registration of others who lent a descriptor that is closed by now.
         node.be_unsure();
@@ -123,18 +143,10 @@ impl Fds {
             return self.touch(node);
         }
         node.close();
-        self.forget(node.fd());
+        self.nodes.borrow_mut().remove(node.fd());
         // A future that was leaked may have left its waker: it is dropped here, where no borrow is held.
         while let Some(member) = node.pop() {
             drop(member);
-        }
-    }
-
-    fn forget(&self, fd: RawFd) {
-        let mut nodes = self.nodes.borrow_mut();
-        nodes.remove(&fd);
-        if nodes.is_empty() && nodes.capacity() > KEPT_WHEN_EMPTY {
-            *nodes = HashMap::new();
         }
     }
 
@@ -170,10 +182,15 @@ impl Fds {
         let nodes = self.nodes.borrow();
         for watched in &found {
             // The number may have been taken away since, or be somebody else's.
-            let node = nodes.get(&watched.fd);
-            if let Some(node) = node.filter(|node| node.token() == Some(watched.token)) {
-                node.found(watched.readiness.into(), batch);
-                self.touch(node);
+            let Some(node) = nodes.get(watched.fd) else {
+                continue;
+            };
+            if let Some(after) = node.found(watched, batch) {
+                self.may_come_again
+                    .set(self.may_come_again.get() || after.may_come_again);
+                if after.look {
+                    self.touch(node);
+                }
             }
         }
         self.found.set(found);

@@ -11,18 +11,19 @@
 //!      +------------------------------ arrow 4 may end in 6, too
 //! ```
 //!
-//! `seen` is what the kernel has told since it was asked: it tells that again only when asked again. What is not in
-//! `seen` will be told as soon as it is so; for that, nobody has to ask.
+//! While a handler wants all that would be told, the kernel is asked for good: it tells that in every wait, and `seen`
+//! stays empty. Otherwise it is asked once: `seen` is what it has told since, and it tells that again only when asked
+//! again; what is not in `seen` will be told as soon as it is so, and for that nobody has to ask.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::task::Waker;
 
 use tevent_core::line::{Line, Place};
-use tevent_reactor::{Interest, ReactorHandle, Token, Watch};
+use tevent_reactor::{Interest, ReactorHandle, Watch, Watched};
 
 use super::flags::FdFlags;
 use super::seat::Watcher;
@@ -34,7 +35,10 @@ pub(super) struct Node {
     /// In the order in which they came. May grow: each is a value that somebody holds.
     line: RefCell<Line<Member>>,
     kernel: RefCell<Kernel>,
+    /// What it has told since it was asked once.
     seen: Cell<FdFlags>,
+    /// Whether the registration may be that of somebody else, who had this number before.
+    unsure: Cell<bool>,
     /// Whether the registration has to become no more than what is wanted. Otherwise what a future waited for stays
     /// registered: the next one comes soon.
     exact: Cell<bool>,
@@ -51,8 +55,37 @@ pub(super) struct Node {
 /// What the kernel knows.
 enum Kernel {
     Unasked,
-    Watched(Watch, Interest),
+    Watched(Watch, Asked),
     AlwaysReady,
+}
+
+/// What the kernel was asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    interest: Interest,
+    for_good: bool,
+}
+
+/// What the members of a line want.
+#[derive(Clone, Copy, Default)]
+struct Wanted {
+    all: FdFlags,
+    by_handlers: FdFlags,
+}
+
+/// What some news leave to do.
+pub(super) struct After {
+    /// Whether the next `prepare` has to look at the node.
+    pub(super) look: bool,
+    /// Whether the kernel will tell them again, unasked, if they are true still.
+    pub(super) may_come_again: bool,
+}
+
+/// Who is told of some news.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    handlers: bool,
+    futures: bool,
 }
 
 /// Somebody in a node's line.
@@ -75,6 +108,7 @@ impl Node {
             line: RefCell::default(),
             kernel: RefCell::new(Kernel::Unasked),
             seen: Cell::default(),
+            unsure: Cell::new(false),
             exact: Cell::new(false),
             error: RefCell::new(None),
             users: Cell::new(0),
@@ -85,14 +119,6 @@ impl Node {
 
     pub(super) fn fd(&self) -> RawFd {
         self.fd
-    }
-
-    /// The name under which the kernel knows it now.
-    pub(super) fn token(&self) -> Option<Token> {
-        match &*self.kernel.borrow() {
-            Kernel::Watched(watch, _) => Some(watch.token()),
-            Kernel::Unasked | Kernel::AlwaysReady => None,
-        }
     }
 
     pub(super) fn join(&self, member: Member) -> Place {
@@ -131,7 +157,12 @@ impl Node {
 
     /// The next `prepare` asks the kernel, whatever it has said.
     pub(super) fn be_unsure(&self) {
-        self.seen.set(FdFlags::ALL);
+        self.unsure.set(true);
+    }
+
+    /// An operation was refused: what the kernel has told is used up, so it will tell what comes next.
+    pub(super) fn refused(&self, wanted: FdFlags) {
+        self.seen.set(self.seen.get() - wanted);
     }
 
     /// Arrow 5 for good: deregisters.
@@ -140,17 +171,21 @@ impl Node {
         drop(kernel);
     }
 
-    /// What is wanted now.
-    pub(super) fn wanted(&self) -> FdFlags {
+    /// Whether somebody wants something.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.wanted().all.is_empty()
+    }
+
+    fn wanted(&self) -> Wanted {
         let line = self.line.borrow();
         let members = line.places().filter_map(|place| line.get(place));
-        members.fold(FdFlags::EMPTY, |all, member| all | member.wanted())
+        members.fold(Wanted::default(), Wanted::and)
     }
 
     /// Tells the kernel what is wanted, if it does not know. `true` if somebody has to be told without its word.
+    /// Foreign code runs.
     pub(super) fn settle(&self, reactor: &ReactorHandle) -> bool {
-        let wanted = self.wanted();
-        match self.ask(reactor, wanted) {
+        match self.ask(reactor) {
             Ok(is_ready) => is_ready,
             Err(error) => {
                 self.fail();
@@ -162,7 +197,7 @@ impl Node {
 
     /// Like [`settle`](Self::settle), for who can be told of an error at once.
     pub(super) fn try_settle(&self, reactor: &ReactorHandle) -> io::Result<bool> {
-        let asked = self.ask(reactor, self.wanted());
+        let asked = self.ask(reactor);
         if asked.is_err() {
             self.fail();
         }
@@ -174,52 +209,120 @@ impl Node {
         self.close();
     }
 
-    fn ask(&self, reactor: &ReactorHandle, wanted: FdFlags) -> io::Result<bool> {
-        let exact = self.exact.take();
-        let mut kernel = self.kernel.borrow_mut();
-        let Some(interest) = wanted.interest() else {
-            if exact && let Kernel::Watched(..) = *kernel {
-                *kernel = Kernel::Unasked;
+    fn ask(&self, reactor: &ReactorHandle) -> io::Result<bool> {
+        let (exact, wanted) = (self.exact.take(), self.wanted());
+        let Some(asked) = wanted.asked() else {
+            if exact {
+                self.unregister();
             }
             return Ok(false);
         };
-        if let Kernel::Watched(watch, known) = &mut *kernel {
-            let suffices = *known == interest || (!exact && *known == Interest::Both);
-            if suffices && !wanted.intersects(self.seen.get()) {
-                return Ok(false);
+        if !self.knows(asked, wanted.all, exact) {
+            self.tell(reactor, asked)?;
+        }
+        let is_always_ready = matches!(*self.kernel.borrow(), Kernel::AlwaysReady);
+        Ok(is_always_ready && wanted.all.intersects(FdFlags::ALWAYS))
+    }
+
+    /// Arrow 5, for nobody wants anything. A file that is always ready stays that.
+    fn unregister(&self) {
+        let is_watched = matches!(*self.kernel.borrow(), Kernel::Watched(..));
+        if is_watched {
+            self.close();
+        }
+    }
+
+    /// Whether the kernel will tell what is wanted without being asked again.
+    fn knows(&self, asked: Asked, wanted: FdFlags, exact: bool) -> bool {
+        match &*self.kernel.borrow() {
+            Kernel::Unasked => false,
+            Kernel::AlwaysReady => true,
+            Kernel::Watched(_, known) => {
+                (*known == asked || !exact && known.includes(asked)) && self.will_tell(wanted)
             }
-            match watch.ask(interest) {
-                Ok(()) => *known = interest,
+        }
+    }
+
+    /// Whether the kernel will tell a future without being asked for it.
+    pub(super) fn knows_already(&self, wanted: FdFlags) -> bool {
+        match &*self.kernel.borrow() {
+            Kernel::Watched(_, known) => {
+                wanted
+                    .interest()
+                    .is_some_and(|interest| known.covers(interest))
+                    && self.will_tell(wanted)
+            }
+            Kernel::Unasked | Kernel::AlwaysReady => false,
+        }
+    }
+
+    fn will_tell(&self, wanted: FdFlags) -> bool {
+        !self.unsure.get() && !wanted.intersects(self.seen.get())
+    }
+
+    /// Arrows 1, 2 and 4.
+    fn tell(&self, reactor: &ReactorHandle, asked: Asked) -> io::Result<()> {
+        let lender = asked.for_good.then(|| self.first_handler()).flatten();
+        // Foreign code lends it, so no borrow is held; and if it is another one now, its number has to do.
+        let fd = lender.as_ref().and_then(|watcher| watcher.lend());
+        let fd = fd.filter(|fd| fd.as_raw_fd() == self.fd);
+        let (interest, for_good) = (asked.interest, fd.is_some());
+        let asked = Asked { interest, for_good };
+        self.unsure.set(false);
+        self.seen.set(FdFlags::EMPTY);
+        let mut kernel = self.kernel.borrow_mut();
+        if let Kernel::Watched(watch, known) = &mut *kernel {
+            let told = match fd {
+                Some(fd) => watch.ask_for_good(fd, interest),
+                None => watch.ask(interest),
+            };
+            match told {
+                Ok(()) => *known = asked,
                 // Somebody has closed it, and the number is in use again.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => *kernel = Kernel::Unasked,
                 Err(error) => return Err(error),
             }
-            self.seen.set(FdFlags::EMPTY);
         }
         if let Kernel::Unasked = *kernel {
-            *kernel = self.register(reactor, interest)?;
+            let watch = match fd {
+                Some(fd) => Watch::for_good(reactor, fd, interest)?,
+                None => Watch::new(reactor, self.fd, interest)?,
+            };
+            let watched = |watch| Kernel::Watched(watch, asked);
+            *kernel = watch.map_or(Kernel::AlwaysReady, watched);
         }
-        Ok(matches!(*kernel, Kernel::AlwaysReady) && wanted.intersects(FdFlags::ALWAYS))
+        Ok(())
     }
 
-    /// Arrows 1 and 2.
-    fn register(&self, reactor: &ReactorHandle, interest: Interest) -> io::Result<Kernel> {
-        self.seen.set(FdFlags::EMPTY);
-        Ok(match Watch::new(reactor, self.fd, interest)? {
-            Some(watch) => Kernel::Watched(watch, interest),
-            None => Kernel::AlwaysReady,
-        })
+    /// Who has a handler that is called, and so has the descriptor.
+    fn first_handler(&self) -> Option<Rc<dyn Watcher>> {
+        let line = self.line.borrow();
+        let members = line.places().filter_map(|place| line.get(place));
+        members.filter_map(Member::handler).next()
     }
 
-    /// Arrow 3: the kernel has spoken. Adds those it concerns to `batch`.
-    pub(super) fn found(&self, ready: FdFlags, batch: &mut Vec<Tell>) {
-        self.seen.set(self.seen.get() | ready);
-        let before = batch.len();
-        self.collect(ready, batch);
-        if batch.len() == before {
-            // It has woken the loop for nobody: once is enough.
+    /// Arrow 3: the kernel has spoken. Adds those it concerns to `batch`. `None` if it was about the node before, or
+    /// not asked for any more.
+    pub(super) fn found(&self, news: &Watched, batch: &mut Vec<Tell>) -> Option<After> {
+        let for_good = match &*self.kernel.borrow() {
+            Kernel::Watched(watch, asked) if watch.token() == news.token => asked.for_good,
+            _ => return None,
+        };
+        let ready = news.readiness.into();
+        let told = self.collect(ready, batch);
+        let for_nobody = !told.handlers && !told.futures;
+        if !for_good {
+            self.seen.set(self.seen.get() | ready);
+        }
+        // For nobody: once is enough. And what a future was told for good would be told on and on.
+        let needless = for_nobody || for_good && told.futures;
+        if needless {
             self.be_exact();
         }
+        Some(After {
+            look: needless || !for_good && told.handlers,
+            may_come_again: for_good,
+        })
     }
 
     /// Its turn to be told without the kernel's word: the error of arrow 6, or that it is always ready.
@@ -232,13 +335,19 @@ impl Node {
         }
     }
 
-    fn collect(&self, ready: FdFlags, batch: &mut Vec<Tell>) {
+    fn collect(&self, ready: FdFlags, batch: &mut Vec<Tell>) -> Told {
+        let mut all = Told::default();
         self.for_each(|member| {
             let told = member.wanted() & ready;
             if !told.is_empty() {
+                match member {
+                    Member::Handler(_) => all.handlers = true,
+                    Member::Future(..) => all.futures = true,
+                }
                 batch.extend(member.tell(told));
             }
         });
+        all
     }
 
     fn collect_all(&self, error: &io::Error, batch: &mut Vec<Tell>) {
@@ -250,18 +359,50 @@ impl Node {
     }
 
     fn for_each(&self, mut act: impl FnMut(&mut Member)) {
-        let mut line = self.line.borrow_mut();
-        let mut next = line.front();
-        while let Some(place) = next {
-            if let Some(member) = line.get_mut(place) {
-                act(member);
-            }
-            next = line.next(place);
+        self.line.borrow_mut().for_each_mut(&mut act);
+    }
+}
+
+impl Asked {
+    fn covers(self, interest: Interest) -> bool {
+        self.interest == interest || self.interest == Interest::Both
+    }
+
+    /// Whether who was asked for this once need not be asked for `other`.
+    fn includes(self, other: Self) -> bool {
+        !self.for_good && !other.for_good && self.covers(other.interest)
+    }
+}
+
+impl Wanted {
+    fn and(mut self, member: &Member) -> Self {
+        let wanted = member.wanted();
+        self.all |= wanted;
+        if let Member::Handler(_) = member {
+            self.by_handlers |= wanted;
         }
+        self
+    }
+
+    /// What to ask the kernel for. For good, if a handler is told of all that comes of it: to learn of errors alone,
+    /// one has to ask for data, too, and unread data would be told for ever.
+    fn asked(self) -> Option<Asked> {
+        let tells_more = self.all.contains(FdFlags::ERROR) && !self.all.contains(FdFlags::READ);
+        Some(Asked {
+            interest: self.all.interest()?,
+            for_good: !self.by_handlers.is_empty() && !tells_more,
+        })
     }
 }
 
 impl Member {
+    fn handler(&self) -> Option<Rc<dyn Watcher>> {
+        match self {
+            Self::Handler(watcher) if !self.wanted().is_empty() => Some(Rc::clone(watcher)),
+            Self::Handler(_) | Self::Future(..) => None,
+        }
+    }
+
     fn wanted(&self) -> FdFlags {
         match self {
             Self::Handler(watcher) => watcher.seat().flags(),

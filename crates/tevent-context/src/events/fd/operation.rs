@@ -17,6 +17,9 @@ impl<F: AsFd + 'static> FdHandle<F> {
     /// `operation` at once; if it is refused (`WouldBlock`), waits and tries again. `Interrupted` is tried again at
     /// once. Whatever else it says is the result.
     ///
+    /// A refusal has to be the descriptor's own word: from then on the next is awaited that comes. An `operation` that
+    /// says `WouldBlock` though something is there is tried again when there is more.
+    ///
     /// **The descriptor has to be non-blocking**: otherwise `operation` waits by itself, and all of the loop with it.
     /// (Or await [`readable`](Self::readable) before, if nobody else reads the descriptor.)
     ///
@@ -80,11 +83,12 @@ impl<F: AsFd + 'static> FdHandle<F> {
             }
             match operation(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.seat().node.refused(wanted);
                     FdReady::new(self.seat(), wanted).await?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => {
-                    budget::spend();
+                    budget::spend_on_io();
                     return done;
                 }
             }

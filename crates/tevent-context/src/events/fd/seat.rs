@@ -1,6 +1,7 @@
 //! A seat: the part of a watched descriptor that does not depend on the descriptor's type.
 
 use std::cell::Cell;
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use tevent_core::line::Place;
@@ -13,6 +14,9 @@ use crate::events::{Event, EventKind};
 /// One who watches a descriptor with a handler.
 pub(super) trait Watcher {
     fn seat(&self) -> &Seat;
+
+    /// The descriptor, until the end. Foreign code runs.
+    fn lend(&self) -> Option<BorrowedFd<'_>>;
 
     /// Calls the handler.
     fn call(self: Rc<Self>, ready: FdFlags);

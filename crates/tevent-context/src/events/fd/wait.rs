@@ -34,11 +34,13 @@ impl<'a> FdReady<'a> {
     }
 
     fn join(&mut self, waker: Waker) {
-        let core = self.seat.handle.core();
+        let (core, node) = (self.seat.handle.core(), &self.seat.node);
         let member = Member::Future(self.wanted, Waiting::For(waker));
-        self.place = Some(self.seat.node.join(member));
-        core.fds.touch(&self.seat.node);
-        core.notify();
+        self.place = Some(node.join(member));
+        if !node.knows_already(self.wanted) {
+            core.fds.touch(node);
+            core.notify();
+        }
     }
 
     /// What it has come to; a waker other than the one that waits takes its place.
