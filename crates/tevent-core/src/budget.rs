@@ -13,10 +13,13 @@ use std::cell::Cell;
 /// Operations that one task may do in one poll.
 pub const PER_POLL: u32 = 64;
 
-const UNLIMITED: u32 = u32::MAX;
+const FRESH: i64 = PER_POLL as i64;
+
+/// So much that nobody ever uses it up: each operation is charged without a look at which budget it is.
+const UNLIMITED: i64 = i64::MAX;
 
 thread_local! {
-    static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
+    static LEFT: Cell<i64> = const { Cell::new(UNLIMITED) };
     static IO: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -25,7 +28,7 @@ thread_local! {
 #[inline]
 pub fn grant() -> Grant {
     Grant {
-        before: LEFT.replace(PER_POLL),
+        before: LEFT.replace(FRESH),
     }
 }
 
@@ -33,14 +36,15 @@ pub fn grant() -> Grant {
 #[derive(Debug)]
 #[must_use = "the budget is in force as long as this lives"]
 pub struct Grant {
-    before: u32,
+    before: i64,
 }
 
 impl Grant {
     /// Grants a fresh budget for the next poll, and tells how many operations the last one did.
     #[inline]
     pub fn renew(&self) -> u32 {
-        PER_POLL - LEFT.replace(PER_POLL).min(PER_POLL)
+        // Nobody does so many operations in one poll that this wraps.
+        (FRESH - LEFT.replace(FRESH)) as u32
     }
 }
 
@@ -67,7 +71,7 @@ pub fn io_operations() -> u32 {
 
 /// Not `LEFT.set`, which is a call.
 #[inline]
-fn put(left: u32) {
+fn put(left: i64) {
     LEFT.with(|cell| cell.set(left));
 }
 
@@ -75,16 +79,13 @@ fn put(left: u32) {
 #[inline]
 #[must_use]
 pub fn is_spent() -> bool {
-    LEFT.get() == 0
+    LEFT.get() <= 0
 }
 
 /// Charges one operation that has had its effect.
 #[inline]
 pub fn spend() {
-    let left = LEFT.get();
-    if left != UNLIMITED {
-        put(left.saturating_sub(1));
-    }
+    put(LEFT.get() - 1);
 }
 
 #[cfg(test)]
@@ -105,7 +106,8 @@ mod tests {
         spend();
         assert!(is_spent());
         spend();
-        assert_eq!(grant.renew(), PER_POLL);
+        assert!(is_spent());
+        assert_eq!(grant.renew(), PER_POLL + 1);
         assert!(!is_spent());
         assert_eq!(grant.renew(), 0);
     }

@@ -17,6 +17,12 @@ const NONE: u32 = u32::MAX;
 /// The `prev` of a slot that is detached.
 const DETACHED: u32 = u32::MAX - 1;
 
+/// The slot of who needs no line.
+pub(crate) const ALONE: u32 = u32::MAX - 2;
+
+/// Where a table ends at the latest: slots from here on are those of nobody in a line.
+pub(crate) const END: u32 = u32::MAX - 7;
+
 /// Slots that an empty line keeps; a larger table is given back.
 const KEPT_SLOTS: usize = 64;
 
@@ -71,7 +77,7 @@ impl Place {
     /// The place of somebody who needs no line; no line has a place like it.
     #[inline]
     pub(crate) fn alone(generation: u32) -> Self {
-        Self::new(DETACHED, generation)
+        Self::new(ALONE, generation)
     }
 
     #[inline]
@@ -118,7 +124,7 @@ impl<T, M: Copy + Default> Line<T, M> {
     /// Takes the last place in the line, with the default mark.
     ///
     /// # Panics
-    /// If 2^32 - 2 places are taken already.
+    /// If 2^32 - 8 places are taken already.
     #[inline]
     pub fn join(&mut self, value: T) -> Place {
         self.join_with_mark(M::default(), value)
@@ -146,7 +152,7 @@ impl<T, M: Copy + Default> Line<T, M> {
     }
 
     /// Like [`leave`](Self::leave), with the mark.
-    #[inline]
+    #[inline(always)] // as `join_with_mark`
     pub fn leave_with_mark(&mut self, place: Place) -> Option<(M, T)> {
         let free = self.free;
         let slot = self.slot_mut(place)?;
@@ -207,6 +213,21 @@ impl<T, M: Copy + Default> Line<T, M> {
             next = slot.next;
             slot.value.iter_mut().for_each(&mut act);
         }
+    }
+
+    /// The first in the order, with mark and value to be changed.
+    #[inline]
+    #[must_use]
+    pub fn front_mut(&mut self) -> Option<(Place, &mut M, &mut T)> {
+        let slot = self.slots.get_mut(self.first as usize)?;
+        let place = Place::new(self.first, slot.generation);
+        Some((place, &mut slot.mark, slot.value.as_mut()?))
+    }
+
+    /// Whether a place is within the table; if not, it is not of this line.
+    #[inline]
+    pub(crate) fn covers(&self, place: Place) -> bool {
+        (place.slot() as usize) < self.slots.len()
     }
 
     /// The value at a place, linked or detached.
@@ -273,8 +294,8 @@ impl<T, M: Copy + Default> Line<T, M> {
     #[cold]
     fn grow(&mut self) {
         assert!(
-            self.slots.len() < DETACHED as usize,
-            "a line has at most 2^32 - 2 places"
+            self.slots.len() < END as usize,
+            "a line has at most 2^32 - 8 places"
         );
         self.free = self.slots.len() as u32;
         self.slots.push(Slot {

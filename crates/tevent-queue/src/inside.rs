@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use tevent_core::{
-    gate::{After, Gate, Limits, Origin},
+    gate::{After, Gate, Lane, Limits},
     line::Place,
     panics::Panics,
     wake::wake_in_batches,
@@ -22,14 +22,14 @@ pub struct Shared<F: Face> {
     pub(crate) watching: F::Watching,
     /// Driven work that has the turn.
     pub(crate) driven: F::Driven,
+    /// Living handles; seats do not count.
+    handles: F::Handles,
     room: F::Room,
 }
 
 /// What is changed under the borrow or lock.
 pub struct Inside {
     pub(crate) gate: Gate,
-    /// Living handles; seats do not count.
-    handles: usize,
     /// Why the queue was closed, if somebody said so.
     pub(crate) reason: Option<Reason>,
     /// Somebody watches what happens.
@@ -44,9 +44,9 @@ impl<F: Face> Shared<F> {
             name,
             watching: F::Watching::default(),
             driven: F::Driven::default(),
+            handles: F::handles(1),
             room: F::room(Inside {
                 gate: Gate::with_limits(limits),
-                handles: 1,
                 reason: None,
                 is_watched: false,
                 drains: Drains::default(),
@@ -58,6 +58,12 @@ impl<F: Face> Shared<F> {
     #[inline]
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inside) -> R) -> R {
         F::with(&self.room, work)
+    }
+
+    /// The way past the gate, for who comes alone.
+    #[inline]
+    pub(crate) fn lane(&self) -> Option<&Lane> {
+        F::lane(&self.room)
     }
 
     /// Looks at the gate if nobody is changing it right now.
@@ -100,25 +106,29 @@ impl<F: Face> Shared<F> {
         }
     }
 
+    #[inline]
     pub(crate) fn add_handle(&self) {
-        self.with(|inside| inside.handles += 1);
+        F::count(&self.handles, |handles| handles + 1);
     }
 
+    #[inline]
     pub(crate) fn drop_handle(&self) {
-        let is_last = self.with(|inside| {
-            inside.handles -= 1;
-            inside.handles == 0
-        });
-        if is_last {
+        if F::count(&self.handles, |handles| handles - 1) == 0 {
             self.close(None);
         }
     }
 
     /// Wakes who was granted, one after the other.
     #[inline(always)] // or it would be moved through memory
-    pub(crate) fn carry_out(&self, after: After) {
-        self.note_grant(&after);
-        after.carry_out(|after| {
+    pub(crate) fn carry_out(&self, mut after: After) {
+        self.carry_out_here(&mut after);
+    }
+
+    /// The same, where it lies.
+    #[inline]
+    pub(crate) fn carry_out_here(&self, after: &mut After) {
+        self.note_grant(after);
+        after.carry_out_here(|after| {
             self.with(|inside| inside.gate.settle(after));
             self.note_grant(after);
         });
@@ -170,22 +180,16 @@ impl<F: Face> Shared<F> {
 }
 
 impl Inside {
-    /// The gate, if nobody wants to know what happens to it.
+    /// Whether nobody wants to know what happens.
     #[inline]
-    pub(crate) fn quietly(&mut self) -> Option<&mut Gate> {
-        (!self.is_watched && self.drains.is_empty()).then_some(&mut self.gate)
+    pub(crate) fn is_unobserved(&self) -> bool {
+        !self.is_watched && self.drains.is_empty()
     }
 
-    /// The place of who meets nobody, if nobody wants to know.
+    /// Whether nobody is left, but something that those who were have left behind, or somebody who waits for that.
     #[inline]
-    pub(crate) fn join_alone(&mut self, origin: Origin) -> Option<Place> {
-        self.quietly()?.join_alone(origin)
-    }
-
-    /// Gives the place of a holder up who met nobody, if nobody wants to know.
-    #[inline]
-    pub(crate) fn leave_alone(&mut self, place: Place) -> bool {
-        self.quietly().is_some_and(|gate| gate.leave_alone(place))
+    pub(crate) fn is_to_be_cleared(&self) -> bool {
+        self.gate.is_empty() && (self.gate.has_spare() || !self.drains.is_empty())
     }
 
     /// Whether somebody waits for the line to become empty, and it has.

@@ -287,6 +287,7 @@ impl<F: Face> TeventQueue<F> {
 }
 
 impl<F: Face> Clone for TeventQueue<F> {
+    #[inline]
     fn clone(&self) -> Self {
         self.shared.add_handle();
         Self {
@@ -296,6 +297,7 @@ impl<F: Face> Clone for TeventQueue<F> {
 }
 
 impl<F: Face> Drop for TeventQueue<F> {
+    #[inline]
     fn drop(&mut self) {
         self.shared.drop_handle();
     }

@@ -14,12 +14,7 @@ use tevent_core::{
     panics::Panics,
 };
 
-use crate::{
-    QueueError,
-    face::sealed::Face,
-    inside::{Inside, Shared},
-    watch::Moment,
-};
+use crate::{QueueError, face::sealed::Face, inside::Shared, watch::Moment};
 
 pub(crate) struct Seat<F: Face> {
     /// `None` once the seat has been taken over by another, or if there never was one.
@@ -32,21 +27,15 @@ impl<F: Face> Seat<F> {
     /// Takes the last place; a seat without one if the line is full.
     #[inline]
     pub(crate) fn join(shared: &F::Shared, origin: Origin) -> Self {
-        if !F::IS_LOCKED
-            && let Some(place) = shared.with(|inside| inside.join_alone(origin))
-        {
-            return Self::at(place, shared);
+        match shared.lane().and_then(|lane| lane.enter(origin)) {
+            Some(place) => Self::at(place, shared),
+            None => Self::join_others(shared, origin),
         }
-        Self::join_others(shared, origin)
     }
 
     #[inline(never)]
     fn join_others(shared: &F::Shared, origin: Origin) -> Self {
-        let join = |inside: &mut Inside| {
-            let alone = inside.join_alone(origin);
-            alone.or_else(|| inside.gate.join(origin))
-        };
-        match shared.with(join) {
+        match shared.with(|inside| inside.gate.join(origin)) {
             Some(place) => Self::attach(place, shared),
             None => Self {
                 shared: None,
@@ -70,6 +59,17 @@ impl<F: Face> Seat<F> {
     /// Takes the turn at once, if nobody is in the way.
     #[inline]
     pub(crate) fn try_hold(shared: &F::Shared, origin: Origin) -> Result<Self, Refusal> {
+        if let Some(lane) = shared.lane()
+            && let Some(place) = lane.enter(origin)
+        {
+            lane.hold(place);
+            return Ok(Self::at(place, shared));
+        }
+        Self::try_hold_among_others(shared, origin)
+    }
+
+    #[inline(never)]
+    fn try_hold_among_others(shared: &F::Shared, origin: Origin) -> Result<Self, Refusal> {
         let place = shared.with(|inside| inside.gate.try_hold(origin))?;
         let seat = Self::attach(place, shared);
         shared.note(Moment::Triggered, place);
@@ -185,9 +185,12 @@ impl<F: Face> Seat<F> {
         QueueError::Full
     }
 
+    /// Of entry and guard, one is always over: that is looked for before anything is stored.
     #[inline(always)]
     fn leave(&mut self) {
-        if let Some(shared) = self.shared.take() {
+        if self.shared.is_some()
+            && let Some(shared) = self.shared.take()
+        {
             Shared::<F>::leave(shared, self.place);
         }
     }
@@ -213,7 +216,7 @@ impl<F: Face> Drop for Seat<F> {
     }
 }
 
-/// What a seat does with its gate. The fast halves are for those who meet nobody and whom nobody watches; they inline.
+/// What a seat does with its gate. Those who meet nobody, and whom nobody watches, use the lane; that inlines.
 impl<F: Face> Shared<F> {
     /// The turn is charged to the task's budget.
     #[inline]
@@ -222,8 +225,7 @@ impl<F: Face> Shared<F> {
             cx.waker().wake_by_ref();
             return Turn::Waiting;
         }
-        let is_alone = !F::IS_LOCKED
-            && self.with(|inside| inside.quietly().is_some_and(|gate| gate.poll_alone(place)));
+        let is_alone = self.lane().is_some_and(|lane| lane.hold(place));
         if !is_alone {
             let turn = self.poll_among_others(place, cx);
             if turn != Turn::Come {
@@ -254,33 +256,35 @@ impl<F: Face> Shared<F> {
         turn
     }
 
-    /// Not inlined, so that the check for a seat that is over is: of entry and guard, one always is.
+    /// Not inlined, so that the check for a seat that is over is. Whoever may be the last owner goes the long way, so
+    /// that the short one needs no stack.
     #[inline(never)]
     fn leave(shared: F::Shared, place: Place) {
-        let is_done = !F::IS_LOCKED && shared.with(|inside| inside.leave_alone(place));
+        let lane = shared.lane();
+        let is_done = lane.is_some_and(|lane| !F::is_last(&shared) && lane.leave(place));
         if !is_done {
-            shared.leave_others(place);
+            Self::leave_others(shared, place);
         }
     }
 
     #[inline(never)]
-    fn leave_others(&self, place: Place) {
+    fn leave_others(shared: F::Shared, place: Place) {
+        shared.leave_gate(place);
+    }
+
+    fn leave_gate(&self, place: Place) {
         if self.watch().is_some() {
             return self.leave_watched(place);
         }
-        let mut is_empty = false;
-        let after = self.with(|inside| {
-            if F::IS_LOCKED && inside.leave_alone(place) {
-                return After::default();
-            }
-            let after = inside.gate.leave(place);
-            is_empty = inside.gate.is_empty();
-            after
+        let mut after = After::default();
+        let is_to_be_cleared = self.with(|inside| {
+            inside.gate.leave_noting(place, &mut after);
+            inside.is_to_be_cleared()
         });
-        if is_empty {
+        if is_to_be_cleared {
             return self.leave_empty(after);
         }
-        self.carry_out(after);
+        self.carry_out_here(&mut after);
     }
 
     /// Whatever a hook does, the place is given up and the turn passes on.
@@ -326,7 +330,7 @@ fn waits_for<F: Face>(shared: &F::Shared, place: Place, cx: &Context<'_>) -> (St
             None if !gate.is_running() => answer += ", the queue is stopped",
             None => {}
         }
-        let is_local = !F::IS_LOCKED && gate.has_waker_of(place, address);
+        let is_local = F::IS_LOCAL && gate.has_waker_of(place, address);
         (answer, is_local.into())
     })
 }

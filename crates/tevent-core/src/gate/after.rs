@@ -31,14 +31,21 @@ impl After {
     ///
     /// # Panics
     /// With the first panic of a waker, after the others have been woken; not if the thread is panicking already.
-    #[inline]
     pub fn carry_out(mut self, settle: impl FnMut(&mut Self)) {
+        self.carry_out_here(settle);
+    }
+
+    /// The same, where it lies.
+    ///
+    /// # Panics
+    /// As [`carry_out`](Self::carry_out).
+    #[inline]
+    pub fn carry_out_here(&mut self, settle: impl FnMut(&mut Self)) {
         if self.grant.is_some() || self.discard.is_some() {
             self.wake_and_drop(settle);
         }
     }
 
-    /// In place: what was stored word by word and is moved at once makes the processor wait (4 ns each time).
     #[inline(never)]
     fn wake_and_drop(&mut self, mut settle: impl FnMut(&mut Self)) {
         let mut panics = Panics::default();

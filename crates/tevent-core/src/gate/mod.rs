@@ -18,23 +18,25 @@
 //! An entry that nobody awaits (a block) goes from Waiting to Held in one step. Grants are decided in one function,
 //! `advance`, and every change that may free a turn ends with it. It looks at the states alone, so it may run any
 //! number of times: a grant cannot be given twice and cannot be forgotten. (Arrow 7 needs no decision: nobody waits.
-//! Nor does a join of a vacant gate, which takes the arrows 1 and 2 at once.)
+//! Nor does a [`Lane`] past the gate, which takes the arrows 1 and 2 at once: nobody is there.)
 //!
 //! Wakers are code of somebody else, so the gate never calls, clones or drops one. It returns an [`After`] instead:
 //! what its owner has to do once the borrow or lock around the gate has ended. One algorithm, any number of faces.
 
 mod after;
+mod lane;
 mod look;
 mod order;
 mod state;
 
-use std::{fmt, mem, task::Waker};
+use std::{fmt, task::Waker};
 
-use self::{order::Order, state::Mark};
+use self::{lane::Passage, order::Order, state::Mark};
 use crate::{line::Place, wake::WakeBatch};
 
 pub use self::{
     after::{After, Grant},
+    lane::Lane,
     state::{Origin, State, Ticket},
 };
 
@@ -153,16 +155,8 @@ impl Gate {
         self.join_below(usize::MAX, origin)
     }
 
-    /// The fast half of [`join`](Self::join), for who meets nobody: takes the turn with the place. `None` if there is
-    /// somebody, or something in the way.
-    #[inline]
-    #[must_use = "the place has to be left"]
-    pub fn join_alone(&mut self, origin: Origin) -> Option<Place> {
-        (self.order.is_vacant() && self.bars == 0).then(|| self.enter_alone(origin, State::Granted))
-    }
-
     /// Takes the last place if fewer than so many are in the line, and fewer than the capacity.
-    #[inline]
+    #[inline(always)] // as `leave_noting`
     #[must_use = "the place has to be left"]
     pub fn join_below(&mut self, limit: usize, origin: Origin) -> Option<Place> {
         if self.is_closed() {
@@ -197,9 +191,6 @@ impl Gate {
             return Err(Refusal::Busy);
         }
         self.counts.grants += 1;
-        if self.order.is_vacant() {
-            return Ok(self.enter_alone(origin, State::Held));
-        }
         self.turns += 1;
         self.counts.high_water = self.counts.high_water.max(self.turns);
         Ok(self.order.join(origin, Mark::new(State::Held)))
@@ -208,28 +199,25 @@ impl Gate {
     /// Asks whether the turn of an entry has come, and takes it (arrow 3).
     #[inline]
     pub fn poll(&mut self, place: Place, waker: &Waker) -> Turn {
-        match self.order.get_mut(place) {
-            Some((mark, _)) if mark.state.has_turn() => {
+        let Some((mark, waiter)) = self.order.get_mut(place) else {
+            return Turn::Closed;
+        };
+        match mark.state {
+            State::Granted | State::Held => {
                 self.counts.grants += u64::from(mark.state == State::Granted);
                 mark.state = State::Held;
                 Turn::Come
             }
-            _ => self.wait(place, waker),
+            State::Waiting if self.bars & CLOSED == 0 => waiter.wait_for(waker, &mut self.spare),
+            State::Waiting | State::Closed => Turn::Closed,
         }
-    }
-
-    /// The fast half of [`poll`](Self::poll), for who met nobody: `true` if its turn has come.
-    #[inline]
-    pub fn poll_alone(&mut self, place: Place) -> bool {
-        let has_come = self.order.hold_alone(place);
-        self.counts.grants += u64::from(has_come);
-        has_come
     }
 
     /// Polls again with a waker to keep, and returns the waker that is no longer needed, to be dropped after the
     /// borrow.
     ///
     /// Decides anew, because cloning the waker was foreign code: the turn may have come meanwhile.
+    #[inline]
     #[must_use = "the waker must be dropped after the borrow has ended"]
     pub fn register(&mut self, place: Place, waker: Waker) -> (Turn, Option<Waker>) {
         match self.poll(place, &waker) {
@@ -247,8 +235,17 @@ impl Gate {
     /// Gives a place up in whatever state it is (arrow 6), and passes its turn on if it had it.
     #[inline]
     pub fn leave(&mut self, place: Place) -> After {
+        let mut after = After::default();
+        self.leave_noting(place, &mut after);
+        after
+    }
+
+    /// The same, for an `after` in which nothing has to be done yet.
+    // In place and by force: what is stored word by word and moved at once makes the processor wait (4 ns each time).
+    #[inline(always)]
+    pub fn leave_noting(&mut self, place: Place, after: &mut After) {
         let Some((mark, waker)) = self.order.leave(place) else {
-            return After::default();
+            return;
         };
         if mark.state.has_turn() {
             self.turns -= 1;
@@ -256,19 +253,10 @@ impl Gate {
         if matches!(mark.state, State::Waiting | State::Granted) && !self.is_closed() {
             self.counts.cancellations += 1;
         }
-        let discard = waker.and_then(|waker| self.spare.replace(waker));
-        After {
-            grant: self.advance(),
-            discard,
+        if let Some(waker) = waker {
+            after.discard = self.spare.replace(waker);
         }
-    }
-
-    /// The fast half of [`leave`](Self::leave), for a holder who met nobody: `false` if it is not one.
-    #[inline]
-    pub fn leave_alone(&mut self, place: Place) -> bool {
-        let is_alone = self.order.leave_alone(place);
-        self.turns -= usize::from(is_alone);
-        is_alone
+        self.advance(after);
     }
 
     /// Gives the turn of a holder back and makes it wait again, at the place that it had (arrow 9); at a closed gate
@@ -289,6 +277,13 @@ impl Gate {
         true
     }
 
+    /// Whether there is a waker that the last one has left behind.
+    #[inline]
+    #[must_use]
+    pub fn has_spare(&self) -> bool {
+        self.spare.is_some()
+    }
+
     /// Gives up the waker that the last one has left behind: it keeps its task's memory, and on some executors the
     /// task. To be dropped after the borrow.
     #[inline]
@@ -299,10 +294,13 @@ impl Gate {
 
     /// The wake is over: decides what had to wait for it, and puts the waker back to its place, where it serves the
     /// next time. In this order: an entry that is granted anew has just been woken, and has no waker to be woken again.
-    #[inline]
+    #[inline(always)] // as `leave_noting`
     pub fn settle(&mut self, after: &mut After) {
         self.bars &= !WAKING;
-        let told = mem::replace(&mut after.grant, self.advance());
+        let told = after.grant.take();
+        if self.may_grant() {
+            self.advance_again(after);
+        }
         let Some(Grant { place, waker }) = told else {
             return;
         };
@@ -320,11 +318,10 @@ impl Gate {
 
     /// Grants again, beginning with the first that waits.
     pub fn start(&mut self) -> After {
+        let mut after = After::default();
         self.bars &= !STOPPED;
-        After {
-            grant: self.advance(),
-            discard: None,
-        }
+        self.advance(&mut after);
+        after
     }
 
     /// Grants nothing any more, and lets nobody join. `true` the first time: then the caller has to call
@@ -341,7 +338,7 @@ impl Gate {
     /// Holders stay. Leaves the batch empty once nobody is left.
     pub fn dismiss(&mut self, batch: &mut WakeBatch) {
         while !batch.is_full()
-            && let Some(place) = self.first_waiting()
+            && let Some(place) = self.order.first_waiting(self.turns)
         {
             let waiter = self.order.get_mut(place);
             let waker = waiter.and_then(|(_, waiter)| waiter.take_waker());
@@ -376,7 +373,14 @@ impl Gate {
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.order.len() == 0
+        self.order.is_empty()
+    }
+
+    /// Whether nobody is here and nothing stands in the way of who comes.
+    #[inline]
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.order.is_vacant() && self.bars == 0
     }
 
     /// The limits given at the start.
@@ -414,49 +418,43 @@ impl Gate {
 
     /// Decides who has the turn (arrow 2). The only place where a waiting entry is granted; may run at any time, any
     /// number of times.
-    #[inline]
-    fn advance(&mut self) -> Option<Grant> {
+    #[inline(always)] // as `leave_noting`
+    fn advance(&mut self, after: &mut After) {
         while self.may_grant() {
-            let place = self.first_waiting()?;
-            if let Some(waker) = self.grant(place) {
+            let Some((place, mark, waiter)) = self.order.first_waiting_mut(self.turns) else {
+                return;
+            };
+            self.turns += 1;
+            self.counts.grants += u64::from(mark.grant());
+            if let Some(waker) = waiter.take_waker() {
                 self.bars |= WAKING;
-                return Some(Grant { place, waker });
+                after.grant = Some(Grant { place, waker });
+                return;
             }
         }
-        None
     }
 
-    #[inline]
-    fn grant(&mut self, place: Place) -> Option<Waker> {
-        let (mark, waiter) = self.order.get_mut(place)?;
-        self.turns += 1;
-        if mark.is_block {
-            mark.state = State::Held;
-            self.counts.grants += 1;
-            return None;
-        }
-        mark.state = State::Granted;
-        waiter.take_waker()
+    /// After a wake there is mostly nothing to decide.
+    #[cold]
+    fn advance_again(&mut self, after: &mut After) {
+        self.advance(after);
     }
 
-    /// The arrows 1 and 2, or 7, in one step.
-    #[inline]
-    fn enter_alone(&mut self, origin: Origin, state: State) -> Place {
-        self.turns = 1;
-        self.counts.high_water = self.counts.high_water.max(1);
-        self.order.join_alone(origin, Mark::new(state))
-    }
-
+    #[inline(always)] // as `leave_noting`
     fn join_last(&mut self, origin: Origin, mark: Mark) -> Place {
         let before = self.len();
         let place = self.order.join(origin, mark);
         self.counts.high_water = self.counts.high_water.max(before + 1);
         if before == self.turns && self.may_grant() {
-            self.grant(place);
+            let joined = self.order.get_mut(place);
+            let is_held = joined.is_some_and(|(mark, _)| mark.grant());
+            self.counts.grants += u64::from(is_held);
+            self.turns += 1;
         }
         place
     }
 
+    #[cold]
     fn join_closed(&mut self, origin: Origin) -> Place {
         let place = self.order.join(origin, Mark::new(State::Closed));
         self.order.detach(place);
@@ -474,18 +472,16 @@ impl Gate {
         self.bars == 0 && self.turns < self.limits.permits && self.len() > self.turns
     }
 
-    /// The first that waits: passes those that have the turn, which stand in front.
-    #[inline]
-    fn first_waiting(&self) -> Option<Place> {
-        let mut first = self.order.front();
-        if self.turns > 0 {
-            while let Some(place) = first
-                && self.state(place).is_some_and(State::has_turn)
-            {
-                first = self.order.next(place);
-            }
-        }
-        first
+    /// Goes on where its lane has stopped.
+    fn take_over(&mut self, passage: Passage) {
+        let Passage { generation, inside } = passage;
+        let entered = generation - self.order.generation();
+        let is_unseen = matches!(inside, Some((_, State::Granted, _)));
+        self.counts.grants += u64::from(entered) - u64::from(is_unseen);
+        self.counts.high_water = self.counts.high_water.max((entered > 0).into());
+        self.turns = inside.is_some().into();
+        let inside = inside.map(|(place, state, origin)| (place, Mark::new(state), origin));
+        self.order.take_over(generation, inside);
     }
 
     fn take_back_grants(&mut self) {
@@ -507,31 +503,6 @@ impl Gate {
     fn turn_away(&mut self, place: Place) {
         self.set_state(place, State::Closed);
         self.order.detach(place);
-    }
-
-    /// Finds the waker of an entry that has to wait: at its place, or as the spare that its task left behind.
-    #[inline]
-    fn wait(&mut self, place: Place, waker: &Waker) -> Turn {
-        let is_same =
-            |known: &Option<Waker>| known.as_ref().is_some_and(|known| known.will_wake(waker));
-        match self.order.get_mut(place) {
-            Some((
-                Mark {
-                    state: State::Waiting,
-                    ..
-                },
-                waiter,
-            )) if self.bars & CLOSED == 0 => {
-                if !is_same(&waiter.waker) {
-                    if !is_same(&self.spare) {
-                        return Turn::WakerNeeded;
-                    }
-                    mem::swap(&mut waiter.waker, &mut self.spare);
-                }
-                Turn::Waiting
-            }
-            _ => Turn::Closed,
-        }
     }
 
     fn set_state(&mut self, place: Place, new: State) {

@@ -5,7 +5,7 @@
 
 use std::{iter, panic::Location, task::Waker};
 
-use super::state::{Mark, Origin, State, Ticket, Waiter};
+use super::state::{Mark, Origin, Ticket, Waiter};
 use crate::line::{Line, Place};
 
 pub(super) struct Order {
@@ -19,6 +19,8 @@ struct Lone {
     place: Place,
     generation: u32,
     mark: Mark,
+    /// 1 while the node is in the order: neither free nor closed.
+    linked: usize,
     /// Without a waker while the node is free.
     waiter: Waiter,
 }
@@ -29,6 +31,7 @@ impl Order {
             place: Place::NOWHERE,
             generation: 0,
             mark: Mark::default(),
+            linked: 0,
             waiter: Waiter::new(Location::caller()),
         };
         Self {
@@ -40,59 +43,53 @@ impl Order {
     /// Whether nobody has a place, not even outside the line.
     #[inline]
     pub(super) fn is_vacant(&self) -> bool {
-        self.lone.place == Place::NOWHERE && self.line.is_empty()
+        self.line.is_empty() && self.lone.place == Place::NOWHERE
     }
 
-    /// Takes the first place in a vacant order.
+    /// Whether a place is to be looked for in the line: the place of who came alone is beyond its end.
     #[inline]
-    pub(super) fn join_alone(&mut self, origin: Origin, mark: Mark) -> Place {
-        debug_assert!(self.is_vacant(), "somebody else is here");
-        let lone = &mut self.lone;
-        lone.generation = lone.generation.wrapping_add(1);
-        lone.place = Place::alone(lone.generation);
-        lone.mark = mark;
-        lone.waiter.ticket = Ticket::new(origin);
-        lone.place
+    fn stands_in_line(&self, place: Place) -> bool {
+        self.line.covers(place)
+    }
+
+    /// The generation of the last one who came alone.
+    #[inline]
+    pub(super) fn generation(&self) -> u32 {
+        self.lone.generation
     }
 
     /// Takes the last place.
     #[inline]
     pub(super) fn join(&mut self, origin: Origin, mark: Mark) -> Place {
+        if self.is_vacant() {
+            return self.join_alone(origin, mark);
+        }
         self.line.join_with_mark(mark, Waiter::new(origin))
     }
 
-    /// Marks a place as held if it has been granted to somebody who came alone.
-    #[inline]
-    pub(super) fn hold_alone(&mut self, place: Place) -> bool {
-        let lone = &mut self.lone;
-        let is_granted = lone.place == place && lone.mark.state == State::Granted;
-        if is_granted {
-            lone.mark.state = State::Held;
-        }
-        is_granted
+    fn join_alone(&mut self, origin: Origin, mark: Mark) -> Place {
+        let generation = self.lone.generation.wrapping_add(1);
+        let place = Place::alone(generation);
+        self.take_over(generation, Some((place, mark, origin)));
+        place
     }
 
-    /// Gives a place up if it is held by somebody who is, and stayed, alone.
-    #[inline]
-    pub(super) fn leave_alone(&mut self, place: Place) -> bool {
+    /// Goes on where a lane has stopped: with who is in it, at the place it has there.
+    pub(super) fn take_over(&mut self, generation: u32, inside: Option<(Place, Mark, Origin)>) {
+        debug_assert!(self.is_vacant(), "somebody else is here");
         let lone = &mut self.lone;
-        let is_alone = lone.place == place
-            && lone.mark.state == State::Held
-            && lone.waiter.waker.is_none()
-            && self.line.is_empty();
-        if is_alone {
-            lone.place = Place::NOWHERE;
+        lone.generation = generation;
+        if let Some((place, mark, origin)) = inside {
+            (lone.place, lone.mark, lone.linked) = (place, mark, 1);
+            lone.waiter.ticket = Ticket::new(origin);
         }
-        is_alone
     }
 
     /// Gives a place up; `None` if it is no longer good.
-    #[inline]
+    #[inline(always)] // as `Line::join_with_mark`
     pub(super) fn leave(&mut self, place: Place) -> Option<(Mark, Option<Waker>)> {
-        let lone = &mut self.lone;
-        if lone.place == place {
-            lone.place = Place::NOWHERE;
-            return Some((lone.mark, lone.waiter.waker.take()));
+        if !self.stands_in_line(place) {
+            return self.lone.leave(place);
         }
         let (mark, waiter) = self.line.leave_with_mark(place)?;
         Some((mark, waiter.waker))
@@ -100,17 +97,25 @@ impl Order {
 
     /// Takes a place that is marked as closed out of the order; it stays good until it is given up.
     pub(super) fn detach(&mut self, place: Place) {
-        self.line.detach(place);
+        match self.stands_in_line(place) {
+            true => _ = self.line.detach(place),
+            false => self.lone.linked = 0,
+        }
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.line.len() + usize::from(self.lone.is_in_order())
+        self.line.len() + self.lone.linked
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     #[inline]
     pub(super) fn front(&self) -> Option<Place> {
-        if self.lone.is_in_order() {
+        if self.lone.linked > 0 {
             return Some(self.lone.place);
         }
         self.line.front()
@@ -118,10 +123,50 @@ impl Order {
 
     #[inline]
     pub(super) fn next(&self, place: Place) -> Option<Place> {
-        if self.lone.place == place {
-            return self.line.front();
+        if !self.stands_in_line(place) {
+            return self.lone.is_at(place).then(|| self.line.front())?;
         }
         self.line.next(place)
+    }
+
+    /// Mark and node of the first.
+    #[inline]
+    pub(super) fn front_mut(&mut self) -> Option<(Place, &mut Mark, &mut Waiter)> {
+        let lone = &mut self.lone;
+        if lone.linked > 0 {
+            return Some((lone.place, &mut lone.mark, &mut lone.waiter));
+        }
+        self.line.front_mut()
+    }
+
+    /// The first that waits: passes those that have the turn, which stand in front.
+    pub(super) fn first_waiting(&self, turns: usize) -> Option<Place> {
+        let has_turn = |place| {
+            self.get(place)
+                .is_some_and(|(mark, _)| mark.state.has_turn())
+        };
+        let mut first = self.front();
+        while turns > 0
+            && let Some(place) = first
+            && has_turn(place)
+        {
+            first = self.next(place);
+        }
+        first
+    }
+
+    /// The same, with its mark and node.
+    #[inline]
+    pub(super) fn first_waiting_mut(
+        &mut self,
+        turns: usize,
+    ) -> Option<(Place, &mut Mark, &mut Waiter)> {
+        if turns == 0 {
+            return self.front_mut();
+        }
+        let place = self.first_waiting(turns)?;
+        let (mark, waiter) = self.get_mut(place)?;
+        Some((place, mark, waiter))
     }
 
     pub(super) fn places(&self) -> impl Iterator<Item = Place> {
@@ -130,23 +175,37 @@ impl Order {
 
     #[inline]
     pub(super) fn get(&self, place: Place) -> Option<(Mark, &Waiter)> {
-        if self.lone.place == place {
-            return Some((self.lone.mark, &self.lone.waiter));
+        if !self.stands_in_line(place) {
+            let lone = &self.lone;
+            return lone.is_at(place).then_some((lone.mark, &lone.waiter));
         }
         self.line.both(place)
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, place: Place) -> Option<(&mut Mark, &mut Waiter)> {
-        if self.lone.place == place {
-            return Some((&mut self.lone.mark, &mut self.lone.waiter));
+        if !self.stands_in_line(place) {
+            let lone = &mut self.lone;
+            return lone
+                .is_at(place)
+                .then_some((&mut lone.mark, &mut lone.waiter));
         }
         self.line.both_mut(place)
     }
 }
 
 impl Lone {
-    fn is_in_order(&self) -> bool {
-        self.place != Place::NOWHERE && self.mark.state != State::Closed
+    #[inline]
+    fn is_at(&self, place: Place) -> bool {
+        self.place == place
+    }
+
+    #[inline]
+    fn leave(&mut self, place: Place) -> Option<(Mark, Option<Waker>)> {
+        if !self.is_at(place) {
+            return None;
+        }
+        (self.place, self.linked) = (Place::NOWHERE, 0);
+        Some((self.mark, self.waiter.take_waker()))
     }
 }

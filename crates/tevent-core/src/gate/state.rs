@@ -1,6 +1,8 @@
 //! What is known of an entry: its state, and who asked for it.
 
-use std::{fmt, panic::Location, task::Waker};
+use std::{fmt, mem, panic::Location, task::Waker};
+
+use super::Turn;
 
 /// Where an entry of a [`Gate`](super::Gate) was asked for.
 pub type Origin = &'static Location<'static>;
@@ -57,6 +59,16 @@ impl Mark {
             is_block: true,
         }
     }
+
+    /// Gives the turn; `true` if it counts as held.
+    #[inline]
+    pub(super) fn grant(&mut self) -> bool {
+        self.state = match self.is_block {
+            true => State::Held,
+            false => State::Granted,
+        };
+        self.is_block
+    }
 }
 
 impl Ticket {
@@ -82,6 +94,20 @@ impl Waiter {
             waker: None,
             ticket: Ticket::new(origin),
         }
+    }
+
+    /// Finds the waker of an entry that has to wait: at its place, or as the spare that its task left behind.
+    #[inline]
+    pub(super) fn wait_for(&mut self, waker: &Waker, spare: &mut Option<Waker>) -> Turn {
+        let is_same =
+            |known: &Option<Waker>| known.as_ref().is_some_and(|known| known.will_wake(waker));
+        if !is_same(&self.waker) {
+            if !is_same(spare) {
+                return Turn::WakerNeeded;
+            }
+            mem::swap(&mut self.waker, spare);
+        }
+        Turn::Waiting
     }
 
     /// Most have no waker: looking first reads one word, where `take` alone would move two.
