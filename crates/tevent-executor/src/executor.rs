@@ -86,15 +86,15 @@ impl Executor {
         task::enter(&self.owner, f)
     }
 
-    /// Does the wakes that came from other threads, or from outside [`Executor::enter`], in order of arrival. Once a
-    /// turn; between two turns a burst of tasks gives its memory back, a half at a time.
+    /// Does the wakes that came from other threads, or from outside [`Executor::enter`], in order of arrival.
     pub fn accept_remote(&self) {
-        self.owner.give_memory_back();
         self.owner.accept_remote();
     }
 
     /// Says that the loop is about to sleep, or to return to its host: the first wake from elsewhere rings from now on.
     /// `false` if such wakes wait already: then do not sleep.
+    ///
+    /// The memory of a burst of tasks comes back when the loop has slept a few times without a need of it.
     #[must_use = "a loop with work must not sleep"]
     pub fn park(&self) -> bool {
         self.owner.park()

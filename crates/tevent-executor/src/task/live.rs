@@ -44,17 +44,17 @@ impl LiveTable {
         }
     }
 
-    /// Closes the gaps and gives their memory back if most of the table is gaps: after a burst. No walk by
-    /// [`next`](Self::next) goes on across this.
+    /// Whether most of the table is gaps.
     #[inline]
-    pub(super) fn shrink(&mut self) {
-        if self.slots.len() > KEPT && self.len < self.slots.len() / 4 {
-            self.close_gaps();
-        }
+    pub(super) fn is_roomy(&self) -> bool {
+        self.slots.len() > KEPT && self.len < self.slots.len() / 4
     }
 
-    #[cold]
-    fn close_gaps(&mut self) {
+    /// Closes the gaps and gives their memory back. No walk by [`next`](Self::next) goes on across this.
+    pub(super) fn shrink(&mut self) {
+        if !self.is_roomy() {
+            return;
+        }
         self.slots.retain(|slot| is_task(*slot));
         self.slots.shrink_to(2 * self.slots.len());
         self.free = Self::NO_SLOT;

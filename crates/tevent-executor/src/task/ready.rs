@@ -74,11 +74,16 @@ impl ReadyQueue {
         self.push(task);
     }
 
-    /// Gives half of the ring back if little of it is used: after a burst, step by step.
+    /// Whether little of the ring is used.
     #[inline]
+    pub(super) fn is_roomy(&self) -> bool {
+        self.ring.len() > KEPT && self.len() < self.ring.len() / 4
+    }
+
+    /// Gives back what is not needed.
     pub(super) fn shrink(&mut self) {
-        if self.ring.len() > KEPT && self.len() < self.ring.len() / 4 {
-            self.resize(self.ring.len() / 2);
+        if self.is_roomy() {
+            self.resize((2 * self.len()).next_power_of_two().max(KEPT));
         }
     }
 
@@ -179,10 +184,10 @@ mod tests {
         let mut ring = ReadyQueue::default();
         (0..100_000).for_each(|n| ring.push(task(n)));
         (0..99_000).for_each(|n| assert_eq!(ring.pop(), Some(task(n))));
-        (0..20).for_each(|_| ring.shrink());
+        ring.shrink();
         assert_eq!(ring.ring.len(), 2048);
         (99_000..100_000).for_each(|n| assert_eq!(ring.pop(), Some(task(n))));
-        (0..20).for_each(|_| ring.shrink());
+        ring.shrink();
         assert_eq!((ring.len(), ring.ring.len()), (0, KEPT));
     }
 }

@@ -39,7 +39,12 @@ struct Local {
     running: Cell<*const Header>,
     /// Tasks spawned so far while somebody observed.
     spawned: Cell<u32>,
+    /// How often in a row the loop went to sleep with much more memory than it needed.
+    roomy_rests: Cell<u32>,
 }
+
+/// So often memory is kept for the next burst.
+const ROOMY_RESTS: u32 = 16;
 
 // SAFETY: threads other than the owner's use only `remote` and `doorbell`, which are Sync. `local` is reached through
 // `Owner`, `Joint` and `TaskRef`, which are not Send, and by a waker only after `is_current` has shown that this is the
@@ -156,6 +161,7 @@ impl Owner {
             polling: Cell::new(false),
             running: Cell::new(ptr::null()),
             spawned: Cell::new(0),
+            roomy_rests: Cell::new(0),
         };
         observe::set_teller(current_task);
         let shared = Shared {
@@ -267,18 +273,6 @@ impl Owner {
         unsafe { &mut *self.local().ready.get() }.bring_forward(index);
     }
 
-    /// Gives back what a burst of tasks has left behind. No walk over the live tasks goes on across this; one that may
-    /// be under way, as a destructor asks, goes first.
-    pub(crate) fn give_memory_back(&self) {
-        if self.local().cancelling.get() || self.local().polling.get() {
-            return;
-        }
-        // SAFETY: owner's thread; the borrow ends in this line.
-        unsafe { &mut *self.local().ready.get() }.shrink();
-        // SAFETY: as above.
-        unsafe { &mut *self.local().live.get() }.shrink();
-    }
-
     /// Does the local wake for every task that was woken from elsewhere, in order of arrival.
     pub(crate) fn accept_remote(&self) {
         for task in self.shared.remote.take_all() {
@@ -295,8 +289,38 @@ impl Owner {
 
     /// Parks: from now on the first wake from elsewhere rings. `false` if there are such wakes already.
     pub(crate) fn park(&self) -> bool {
+        self.give_memory_back();
         self.shared.doorbell.park();
         self.shared.remote.park()
+    }
+
+    /// Gives back what a burst of tasks has left behind, once it has not been needed for a while: it would only be asked
+    /// for again by the next one.
+    #[inline]
+    fn give_memory_back(&self) {
+        // SAFETY: owner's thread; the borrow ends in this line.
+        let is_ready_roomy = unsafe { &*self.local().ready.get() }.is_roomy();
+        // SAFETY: as above.
+        let is_roomy = is_ready_roomy || unsafe { &*self.local().live.get() }.is_roomy();
+        let rests = if is_roomy {
+            self.local().roomy_rests.get() + 1
+        } else {
+            0
+        };
+        self.local().roomy_rests.set(rests);
+        if rests > ROOMY_RESTS && !self.local().cancelling.get() {
+            self.shrink();
+        }
+    }
+
+    #[cold]
+    fn shrink(&self) {
+        self.local().roomy_rests.set(0);
+        // SAFETY: owner's thread; the borrow ends in this line.
+        unsafe { &mut *self.local().ready.get() }.shrink();
+        // SAFETY: as above. No walk over the table is under way: a loop does not sleep in the middle of one, and the one
+        // at the end says so.
+        unsafe { &mut *self.local().live.get() }.shrink();
     }
 
     pub(crate) fn unpark(&self) {
