@@ -294,8 +294,8 @@ impl Owner {
         self.shared.remote.park()
     }
 
-    /// Gives back what a burst of tasks has left behind, once it has not been needed for a while: it would only be asked
-    /// for again by the next one.
+    /// Gives back what a burst of tasks has left behind, once it has not been needed for a while: the next one would
+    /// only ask for it again.
     #[inline]
     fn give_memory_back(&self) {
         // SAFETY: owner's thread; the borrow ends in this line.
@@ -318,8 +318,8 @@ impl Owner {
         self.local().roomy_rests.set(0);
         // SAFETY: owner's thread; the borrow ends in this line.
         unsafe { &mut *self.local().ready.get() }.shrink();
-        // SAFETY: as above. No walk over the table is under way: a loop does not sleep in the middle of one, and the one
-        // at the end says so.
+        // SAFETY: as above. No walk over the table is under way: a loop does not sleep in the middle of one, and the
+        // one at the end says so.
         unsafe { &mut *self.local().live.get() }.shrink();
     }
 
