@@ -185,16 +185,27 @@ impl<T> Timers<T> {
     #[inline]
     pub fn reset(&mut self, key: TimerKey, deadline: u64) -> Option<&mut u8> {
         let place = self.slots.find(key)?.place();
-        let arrival = self.next_arrival();
-        if let Some(place) = place {
-            self.take(place);
-        }
-        self.add(Entry {
+        let entry = Entry {
             deadline,
-            arrival,
+            arrival: self.next_arrival(),
             slot: key.slot,
-        });
-        self.settle();
+        };
+        match place {
+            Some(place) if place.bucket == NEAR && deadline <= self.near => {
+                self.slots.set_deadline(key.slot, deadline);
+                self.heap
+                    .change(place.position as usize, entry, &mut self.slots);
+            }
+            // Nobody has to move: there is no order within a bucket.
+            Some(place) if wheel::is_bucket_of(place, self.near, deadline) => {
+                self.slots.enter(&entry, place);
+            }
+            place => {
+                place.into_iter().for_each(|place| self.take(place));
+                self.add(entry);
+                self.settle();
+            }
+        }
         Some(self.slots.note(key.slot))
     }
 
