@@ -29,7 +29,7 @@ pub(crate) fn rows() -> Vec<Row> {
                  accepts and drops one after the other.",
             ),
         row("accept storm, server CPU", Unit::NanosPerOp, |figures| figures.cpu)
-            .aims([Aim::Of(BLOCKING, 1.15), Aim::Of("tokio", 1.0)])
+            .aims([Aim::Of("tokio", 1.0)])
             .note(
                 "The same work; counted is the time that the accepting thread spends on its processor per connection, \
                  the system's part included.",

@@ -46,6 +46,14 @@ impl Grant {
         // Nobody does so many operations in one poll that this wraps.
         (FRESH - LEFT.replace(FRESH)) as u32
     }
+
+    /// Does what is no part of a poll: with the budget that was in force before. The next poll has a fresh one.
+    pub fn outside<R>(&mut self, act: impl FnOnce() -> R) -> R {
+        put(self.before);
+        let result = act();
+        self.before = LEFT.replace(FRESH);
+        result
+    }
 }
 
 impl Drop for Grant {
@@ -110,6 +118,21 @@ mod tests {
         assert_eq!(grant.renew(), PER_POLL + 1);
         assert!(!is_spent());
         assert_eq!(grant.renew(), 0);
+    }
+
+    #[test]
+    fn what_is_done_between_two_polls_is_charged_to_the_budget_of_before() {
+        let outer = grant();
+        let mut inner = grant();
+        inner.outside(|| (0..3).for_each(|_| spend()));
+        assert_eq!(inner.renew(), 0);
+        drop(inner);
+        assert_eq!(outer.renew(), 3);
+        drop(outer);
+        grant().outside(|| {
+            (0..10 * PER_POLL).for_each(|_| spend());
+            assert!(!is_spent());
+        });
     }
 
     #[test]

@@ -170,18 +170,18 @@ impl Executor {
         run_next: impl Fn(&Owner) -> bool,
     ) -> Ran {
         let _polling = Polling::begin(&self.owner);
-        let granted = budget::grant();
+        let mut granted = budget::grant();
         let mut ran = Ran::default();
         while ran.spent < allowance && go_on() {
             self.pick();
             if !run_next(&self.owner) {
-                self.tell_out_of_work();
+                granted.outside(|| self.tell_out_of_work());
                 break;
             }
             ran.polls += 1;
             ran.spent += 1 + granted.renew();
             if let Some(observer) = observe::observer() {
-                self.tell_polled(observer);
+                granted.outside(|| self.tell_polled(observer));
             }
         }
         ran

@@ -83,7 +83,7 @@ pub(crate) mod sealed {
 }
 
 /// The room of one thread. Who comes alone goes past it; everybody else finds the lane shut, and the gate knows all.
-#[repr(C)] // the lane lies next to the count of owners
+#[repr(C)] // the lane first: in the cache line that everybody reads anyway
 pub struct LocalRoom {
     lane: Lane,
     inside: RefCell<Inside>,

@@ -1,7 +1,7 @@
 //! The detector of hung queues, on the loop that it observes: what it finds, and what it must not.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     mem,
     panic::{AssertUnwindSafe, Location, catch_unwind},
@@ -24,7 +24,7 @@ use tevent::{
     queue::{Finding, Policy},
     sleep, spawn, timeout, yield_now,
 };
-use tevent_core::observe;
+use tevent_core::{budget, observe};
 
 #[path = "detector/silent.rs"]
 mod silent;
@@ -386,6 +386,30 @@ fn a_callback_may_use_the_queue_and_end_the_hang() {
         closed.map(drop)
     });
     assert_eq!(closed, Err(QueueError::Closed));
+}
+
+#[test]
+fn b04_who_is_told_between_two_polls_has_no_budget_and_uses_nobody_s() {
+    let turns = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&turns);
+    let other = TeventQueue::new("other");
+    let many = 2 * budget::PER_POLL;
+    let policy = Policy::call(move |_| {
+        let enter = |_: &u32| other.entry().now_or_never().is_some();
+        counted.set((0..many).filter(enter).count());
+    });
+    context().block_on(async {
+        let queue = TeventQueue::builder("q").detector(policy).build();
+        let _stuck = spawn(async move {
+            let _turn = queue.entry().await;
+            let _never = queue.entry().await;
+        });
+        for _ in 0..10 {
+            assert!(!budget::is_spent());
+            yield_now().await;
+        }
+    });
+    assert_eq!(turns.get(), many as usize);
 }
 
 #[test]

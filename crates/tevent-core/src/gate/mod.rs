@@ -445,6 +445,7 @@ impl Gate {
         let before = self.len();
         let place = self.order.join(origin, mark);
         self.counts.high_water = self.counts.high_water.max(before + 1);
+        // As many stood before him as have turns: nobody waits, so the next turn is his.
         if before == self.turns && self.may_grant() {
             let joined = self.order.get_mut(place);
             let is_held = joined.is_some_and(|(mark, _)| mark.grant());

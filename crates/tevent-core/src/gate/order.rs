@@ -40,7 +40,7 @@ impl Order {
         }
     }
 
-    /// Whether nobody has a place, not even outside the line.
+    /// Whether nobody stands in the order. Places that were taken out of it, of a gate that is closed, do not count.
     #[inline]
     pub(super) fn is_vacant(&self) -> bool {
         self.line.is_empty() && self.lone.place == Place::NOWHERE
@@ -99,7 +99,8 @@ impl Order {
     pub(super) fn detach(&mut self, place: Place) {
         match self.stands_in_line(place) {
             true => _ = self.line.detach(place),
-            false => self.lone.linked = 0,
+            false if self.lone.place == place => self.lone.linked = 0,
+            false => {}
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct Pair<F: Face = Local> {
 
 impl Pair {
     pub(crate) fn new(permits: usize, capacity: usize) -> Self {
-        // Unwatched, as in a release: the fast halves run.
+        // Unwatched, as in a release: who comes alone passes by the lane.
         let queue = TeventQueue::builder("model").detector(Policy::Off);
         let queue = queue.permits(permits).capacity(capacity).build();
         Self::over(queue, permits, capacity)
