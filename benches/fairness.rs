@@ -259,7 +259,8 @@ fn flood() -> Row {
         .note(
             "A thread on the other core posts as fast as it can, up to 10 000 that have not been taken yet; one task \
              sleeps for a millisecond, again and again. The figure is how late 99 of 100 sleeps end at most. tokio: a \
-             task that receives from an unbounded channel; whole milliseconds.",
+             task that receives from an unbounded channel; its sleeps are rounded up to whole milliseconds, so it is \
+             late by nearly one.",
         )
 }
 

@@ -120,7 +120,8 @@ fn tasks() -> Row {
     .aims([Aim::OfFastest(1.0)])
     .note(
         "Tasks that sleep until random deadlines within 10 ms; counted is the loop that wakes, polls and joins them, \
-         once all are due. tokio: whole milliseconds.",
+         once all are due. tokio: whole milliseconds. smol's timers are async-io's, whose own thread may already \
+         have taken some out of its tree by then.",
     )
 }
 

@@ -40,7 +40,8 @@ fn handlers() -> Row {
         .aims([Aim::OfFastest(0.6)])
         .note(
             "One timer with a handler is put off by a microsecond again and again, from a minute on, while a thousand \
-             others wait. ivykis and libuv: stopped and started.",
+             others wait. ivykis and libuv: stopped and started; libuv counts whole \
+             milliseconds, so mostly the deadline is the same.",
         )
 }
 

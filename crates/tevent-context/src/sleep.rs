@@ -53,6 +53,9 @@ pub struct Sleep {
     state: Cell<State>,
 }
 
+/// What a task waits for that sleeps for ever.
+const NEVER_COMES: &str = "a time that is too far away to come";
+
 /// Each knows its deadline as a time of the loop's table; of a timer there, the table knows it. So a sleep is small.
 #[derive(Clone, Copy)]
 enum State {
@@ -151,6 +154,17 @@ impl Sleep {
         core.notify();
     }
 
+    /// A timer all the same: the sleep waits, and may be reset meanwhile.
+    #[cold]
+    fn arm_never(&mut self, waker: &Waker) {
+        let waker = waker.clone();
+        let mut timers = self.handle.core().timers.borrow_mut();
+        let key = timers.reserve();
+        timers.fill(key, Due::Wake(waker));
+        drop(timers);
+        self.state.set(State::Never(key));
+    }
+
     /// Still waiting, unless the loop has taken the waker out. Wakers are cloned and dropped outside the borrow; what
     /// runs in a clone may have been the loop, so the timer is looked for again.
     fn check(&mut self, key: TimerKey, waker: &Waker) -> Poll<()> {
@@ -174,7 +188,10 @@ impl Sleep {
             None => false,
         };
         if still_waiting {
-            asked::answer(|| "the end of a sleep".into());
+            asked::answer(|| match self.state.get() {
+                State::Never(_) => NEVER_COMES.into(),
+                _ => "the end of a sleep".into(),
+            });
             return Poll::Pending;
         }
         self.fired(key);
@@ -223,7 +240,8 @@ impl Future for Sleep {
         match self.state.get() {
             State::Waiting(key) | State::Never(key) => return self.check(key, cx.waker()),
             State::Unpolled(NEVER) => {
-                asked::answer(|| "a time that is too far away to come".into());
+                self.arm_never(cx.waker());
+                asked::answer(|| NEVER_COMES.into());
             }
             State::Unpolled(due) => self.arm(due, cx.waker()),
             State::Fired(_) => {}

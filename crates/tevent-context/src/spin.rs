@@ -20,7 +20,7 @@ const SKIPS: u32 = 16;
 pub(crate) struct Spin {
     /// How long at most.
     pub(crate) limit: Duration,
-    /// Looks for events that were left out since the last one.
+    /// Looks for events that spinning has left out since it made one.
     skipped: Cell<u32>,
 }
 

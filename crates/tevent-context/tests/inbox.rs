@@ -2,13 +2,15 @@
 
 mod util;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use tevent_context::{Context, Inbox, Posted, TracePoint, Turn};
+use tevent_context::{Context, Inbox, InboxPoster, Posted, TracePoint, Turn};
+use tevent_reactor::{Found, OsPoller, Poller, Token};
 use util::{Rig, assert_readable, is_readable};
 
 fn turn(context: &Context) -> Turn {
@@ -274,4 +276,44 @@ fn e16_a_handler_that_closes_its_own_inbox_is_let_go_of_after_its_call() {
     assert_eq!(own.borrow().as_ref().map(Inbox::post), Some(Posted::Queued));
     assert_eq!(turn(&rig.context).messages, 1);
     assert_eq!(Rc::strong_count(&own), 1, "the handler owns its inbox");
+}
+
+/// Posts while it polls, once, and counts the rings.
+struct Posting {
+    os: OsPoller,
+    poster: Rc<RefCell<Option<InboxPoster>>>,
+    rings: Rc<Cell<usize>>,
+}
+
+impl Poller for Posting {
+    fn poll(&mut self, found: &mut Vec<Found>, timeout: Option<Duration>) -> io::Result<()> {
+        if let Some(poster) = self.poster.take() {
+            assert_eq!(poster.post(), Posted::Queued);
+        }
+        self.os.poll(found, timeout)?;
+        let rung = found.iter().any(|found| found.token == Token::RINGER);
+        self.rings.set(self.rings.get() + usize::from(rung));
+        Ok(())
+    }
+}
+
+#[test]
+fn who_posts_during_a_turn_that_does_not_wait_does_not_ring() {
+    let (poster, rings) = (Rc::default(), Rc::default());
+    let (posts, rung) = (Rc::clone(&poster), Rc::clone(&rings));
+    let wrap = move |os| -> Box<dyn Poller> {
+        let (poster, rings) = (posts, rung);
+        Box::new(Posting { os, poster, rings })
+    };
+    let context = Context::builder()
+        .poller(wrap)
+        .build()
+        .expect("descriptors");
+    let handle = context.handle();
+    let inbox = handle.inbox(|_, _| 1).expect("a living loop");
+    assert_eq!(turn(&context).messages, 0);
+    rings.set(0);
+    *poster.borrow_mut() = Some(inbox.poster());
+    assert!(turn(&context).more);
+    assert_eq!((turn(&context).messages, rings.get()), (1, 0));
 }

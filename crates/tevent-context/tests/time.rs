@@ -550,6 +550,24 @@ fn a_sleep_that_waits_goes_on_waiting_also_while_its_deadline_is_too_far_to_come
 }
 
 #[test]
+fn a_sleep_that_waits_from_its_beginning_for_what_never_comes_may_be_reset_meanwhile() {
+    let rig = Rig::new();
+    let sleep = Rc::new(RefCell::new(Box::pin(
+        rig.context.handle().sleep(Duration::MAX),
+    )));
+    let waited = Rc::clone(&sleep);
+    let task = rig
+        .context
+        .spawn(poll_fn(move |cx| waited.borrow_mut().as_mut().poll(cx)));
+    rig.context
+        .turn(Some(Duration::ZERO))
+        .expect("the poll works");
+    sleep.borrow_mut().as_mut().get_mut().reset(rig.at(5));
+    rig.context.turn(Some(ms(10))).expect("the poll works");
+    assert!(task.is_finished());
+}
+
+#[test]
 fn b55_a_sleep_takes_24_bytes() {
     assert_eq!(size_of::<Sleep>(), 24);
     assert_eq!(size_of::<Option<Sleep>>(), 24);

@@ -94,7 +94,8 @@ impl Executor {
     /// Says that the loop is about to sleep, or to return to its host: the first wake from elsewhere rings from now on.
     /// `false` if such wakes wait already: then do not sleep.
     ///
-    /// The memory of a burst of tasks comes back when the loop has slept a few times without a need of it.
+    /// The memory of a burst of tasks comes back when the loop has slept a few times without a need of it. A loop that
+    /// never sleeps keeps it.
     #[must_use = "a loop with work must not sleep"]
     pub fn park(&self) -> bool {
         self.owner.park()

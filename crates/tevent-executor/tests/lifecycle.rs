@@ -158,6 +158,31 @@ fn b55_tasks_that_outlive_a_burst_can_be_cancelled_and_end_with_the_executor() {
     assert!([early, late, newcomer].iter().all(Task::is_finished));
 }
 
+/// Closing the gaps of the table would move tasks out of the way of the walk that ends them.
+#[test]
+fn b55_a_destructor_that_lets_the_loop_rest_hides_no_task_from_the_end() {
+    struct Rests(Rc<Rig>);
+    impl Drop for Rests {
+        fn drop(&mut self) {
+            (0..20).for_each(|_| assert!(self.0.executor.park()));
+        }
+    }
+    let rig = Rc::new(Rig::new());
+    let burst: Vec<_> = (0..2_000)
+        .map(|_| rig.executor.spawn(pending::<()>()))
+        .collect();
+    let rests = Rests(Rc::clone(&rig));
+    let first = rig.executor.spawn(async move {
+        let _rests = rests;
+        pending::<()>().await;
+    });
+    let second = rig.executor.spawn(pending::<()>());
+    drop(burst);
+    rig.turn();
+    rig.executor.close();
+    assert!(first.is_finished() && second.is_finished());
+}
+
 /// The table of B19: what happens to the future and the output, per deed and phase.
 #[test]
 fn b19_drop_detach_cancel_and_await_in_every_phase() {

@@ -3,8 +3,10 @@
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
+use std::thread;
 
 use mio::Interest;
+use tevent_core::panics::Panics;
 use tevent_core::{asked, budget};
 
 use crate::ended::Ended;
@@ -28,11 +30,15 @@ impl<S: mio::event::Source> Place<S> {
         let registry = shared.registry()?;
         let token = shared.table.borrow_mut().insert(readiness)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = registry.register(&mut io, token.into(), interest) {
+        // Foreign code: the slot comes back, also if it panics.
+        let (mut registered, mut panics) = (None, Panics::default());
+        panics.guard(|| registered = Some(registry.register(&mut io, token.into(), interest)));
+        if !matches!(registered, Some(Ok(()))) {
             // Nobody can wait there yet.
             drop(shared.table.borrow_mut().remove(token.slot));
-            return Err(error);
         }
+        panics.resume();
+        registered.transpose()?;
         Ok(Self {
             shared: Rc::clone(shared),
             slot: token.slot,
@@ -130,11 +136,17 @@ impl<S: mio::event::Source> Drop for Place<S> {
     fn drop(&mut self) {
         // Gone with its reactor, or a forked child's copy: then there is nothing to take away. An error is of no use to
         // anybody either: the descriptor is closed next.
+        let mut panics = Panics::default();
         if let Ok(registry) = self.shared.registry() {
-            let _ = registry.deregister(&mut self.io);
+            panics.guard(|| _ = registry.deregister(&mut self.io));
         }
         let slot = self.shared.table.borrow_mut().remove(self.slot);
         // Only now, with the borrow ended: wakers of former waiters may be in it.
-        drop(slot);
+        panics.guard(|| drop(slot));
+        match thread::panicking() {
+            // A second panic would abort the process.
+            true => panics.discard(),
+            false => panics.resume(),
+        }
     }
 }

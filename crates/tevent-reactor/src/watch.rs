@@ -177,7 +177,7 @@ impl Watch {
         let asked = reregister(&registry);
         if let Err(error) = &asked {
             let is_gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF));
-            self.registered.set(!is_gone);
+            self.registered.set(self.registered.get() && !is_gone);
         }
         asked
     }

@@ -34,7 +34,10 @@ use crate::{
 ///
 /// let entries = RequestStream::<i32, String>::new("search", 2, |notifier, _token| async move {
 ///     for entry in 1..=3 {
-///         notifier.notify(entry).await; // waits while two values have not been taken
+///         // Waits while two values have not been taken.
+///         if notifier.notify(entry).await.is_err() {
+///             break; // nobody takes them any more
+///         }
 ///     }
 ///     Err(RequestError::User("the server hung up".to_string()))
 /// });

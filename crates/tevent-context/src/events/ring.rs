@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 /// Places that an empty line keeps memory for, and holes that a short one may have.
-const KEPT: usize = 64;
+const KEPT: usize = 256;
 
 pub(super) struct Ring<T> {
     places: VecDeque<Option<T>>,

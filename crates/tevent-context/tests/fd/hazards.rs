@@ -1,15 +1,15 @@
 //! What has gone wrong elsewhere: stale events, used numbers, failures, hang-ups, batches.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use tevent_context::{FdEvent, TracePoint};
+use tevent_context::{FdEvent, TracePoint, sleep};
 
 use crate::util::{
     EMPTY, ERROR, READ, Rig, Slot, WRITE, arrived, as_many_as, idle, open_descriptors, pair,
@@ -282,4 +282,88 @@ fn ten_thousand_idle_descriptors_cost_a_turn_nothing() {
     }
     drop(idle);
     assert_eq!(rig.registered(), 1);
+}
+
+type Act = Rc<RefCell<Option<Box<dyn FnOnce()>>>>;
+
+/// Does something when it lends its descriptor.
+struct Lender(OwnedFd, Act);
+
+impl AsFd for Lender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let act = self.1.borrow_mut().take();
+        act.into_iter().for_each(|act| act());
+        self.0.as_fd()
+    }
+}
+
+#[test]
+fn b14_who_panics_while_he_lends_his_descriptor_harms_nobody_and_is_watched() {
+    let (rig, act) = (Rig::new(), Act::default());
+    let lender = rig.logging("lender", Lender(readable(), Rc::clone(&act)), EMPTY);
+    let other = rig.logging("other", readable(), EMPTY);
+    *act.borrow_mut() = Some(Box::new(|| panic!("this loan panics")));
+    lender.set_flags(READ);
+    other.set_flags(READ);
+    for _ in 0..2 {
+        rig.turn();
+        let mut told = rig.log.0.take();
+        told.sort();
+        assert_eq!(told, ["lender {read}", "other {read}"]);
+    }
+}
+
+#[test]
+fn b14_a_loan_that_panics_after_a_handler_has_does_not_abort() {
+    let (rig, act) = (Rig::new(), Act::default());
+    let lender = rig.logging("lender", Lender(readable(), Rc::clone(&act)), EMPTY);
+    let event = rig.context.handle().fd(readable(), READ, move |this, _| {
+        this.set_flags(EMPTY);
+        *act.borrow_mut() = Some(Box::new(|| panic!("this loan panics")));
+        lender.set_flags(READ);
+        panic!("this handler panics");
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| rig.turn())).is_err());
+    rig.turn();
+    rig.log.expect(&["lender {read}"]);
+    drop(event);
+}
+
+#[test]
+fn b27_who_ends_his_event_while_he_lends_its_descriptor_leaves_nothing_to_the_next_of_its_number() {
+    let (rig, act) = (Rig::new(), Act::default());
+    let event = rig.logging("old", Lender(readable(), Rc::clone(&act)), EMPTY);
+    let (old, next) = (Slot::default(), Slot::default());
+    let (handle, log, place) = (rig.context.handle(), rig.log.clone(), Rc::clone(&next));
+    event.set_close(move |Lender(fd, _)| {
+        let number = fd.as_raw_fd();
+        drop(fd);
+        let fd = readable();
+        assert_eq!(fd.as_raw_fd(), number);
+        *place.borrow_mut() = handle.fd(fd, READ, move |_, _| log.say("next")).ok();
+    });
+    event.set_flags(READ);
+    *old.borrow_mut() = Some(event);
+    *act.borrow_mut() = Some(Box::new(move || drop(take(&old))));
+    rig.turn();
+    rig.turn();
+    rig.log.expect(&["next", "next"]);
+    assert_eq!(rig.registered(), 1);
+    drop(next);
+}
+
+#[test]
+fn flags_that_are_changed_while_a_descriptor_is_lent_count_before_the_loop_sleeps() {
+    let (rig, act) = (Rig::new(), Act::default());
+    let lender = rig.logging("lender", Lender(idle(), Rc::clone(&act)), EMPTY);
+    let other = Rc::new(rig.logging("other", readable(), EMPTY));
+    let log = rig.log.clone();
+    rig.context.block_on(async {
+        sleep(Duration::from_millis(1)).await; // rings are over
+        let widened = Rc::clone(&other);
+        *act.borrow_mut() = Some(Box::new(move || widened.set_flags(READ)));
+        lender.set_flags(READ);
+        sleep(Duration::from_millis(20)).await;
+        assert!(!log.0.borrow().is_empty());
+    });
 }

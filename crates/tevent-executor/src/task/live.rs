@@ -28,10 +28,13 @@ impl LiveTable {
     }
 
     fn push(&mut self, task: NonNull<Header>) -> u32 {
-        let slot = u32::try_from(self.slots.len()).ok();
+        let slot = u32::try_from(self.slots.len()).unwrap_or(Self::NO_SLOT);
+        assert!(
+            slot != Self::NO_SLOT,
+            "a loop has room for less than 2^32 tasks"
+        );
         self.slots.push(task.as_ptr());
-        slot.filter(|slot| *slot != Self::NO_SLOT)
-            .expect("fewer than 2^32 tasks fit into the memory there is")
+        slot
     }
 
     /// Takes a task off; [`Self::NO_SLOT`] is of one that never was in the table.
@@ -42,6 +45,12 @@ impl LiveTable {
             self.free = slot;
             self.len -= 1;
         }
+    }
+
+    /// How many slots there are, free or not.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        self.slots.len()
     }
 
     /// Whether most of the table is gaps.

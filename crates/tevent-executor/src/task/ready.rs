@@ -74,6 +74,18 @@ impl ReadyQueue {
         self.push(task);
     }
 
+    /// How many places there are.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// A count that goes up with each task that is put in.
+    #[inline]
+    pub(super) fn put(&self) -> usize {
+        self.put
+    }
+
     /// Whether little of the ring is used.
     #[inline]
     pub(super) fn is_roomy(&self) -> bool {

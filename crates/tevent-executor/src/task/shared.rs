@@ -39,8 +39,10 @@ struct Local {
     running: Cell<*const Header>,
     /// Tasks spawned so far while somebody observed.
     spawned: Cell<u32>,
-    /// How often in a row the loop went to sleep with much more memory than it needed.
+    /// How often in a row the loop went to sleep with much more memory than it had needed.
     roomy_rests: Cell<u32>,
+    /// What [`ReadyQueue::put`] was then.
+    put_before: Cell<usize>,
 }
 
 /// So often memory is kept for the next burst.
@@ -162,6 +164,7 @@ impl Owner {
             running: Cell::new(ptr::null()),
             spawned: Cell::new(0),
             roomy_rests: Cell::new(0),
+            put_before: Cell::new(0),
         };
         observe::set_teller(current_task);
         let shared = Shared {
@@ -298,17 +301,22 @@ impl Owner {
     /// only ask for it again.
     #[inline]
     fn give_memory_back(&self) {
-        // SAFETY: owner's thread; the borrow ends in this line.
-        let is_ready_roomy = unsafe { &*self.local().ready.get() }.is_roomy();
-        // SAFETY: as above.
-        let is_roomy = is_ready_roomy || unsafe { &*self.local().live.get() }.is_roomy();
-        let rests = if is_roomy {
-            self.local().roomy_rests.get() + 1
+        let local = self.local();
+        // SAFETY: owner's thread; nobody else's code runs here, and the borrows end before `shrink`.
+        let (ready, live) = unsafe { (&*local.ready.get(), &*local.live.get()) };
+        // Each task that comes or is woken is put into the queue.
+        let woken = ready
+            .put()
+            .wrapping_sub(local.put_before.replace(ready.put()));
+        let is_roomy = ready.is_roomy() || live.is_roomy();
+        let is_needed = woken >= ready.room().max(live.room()) / 4;
+        let rests = if is_roomy && !is_needed {
+            local.roomy_rests.get() + 1
         } else {
             0
         };
-        self.local().roomy_rests.set(rests);
-        if rests > ROOMY_RESTS && !self.local().cancelling.get() {
+        local.roomy_rests.set(rests);
+        if rests > ROOMY_RESTS && !local.cancelling.get() {
             self.shrink();
         }
     }
@@ -423,5 +431,39 @@ impl Owner {
 
     fn local(&self) -> &Local {
         &self.shared.local
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::future::pending;
+
+    use super::ROOMY_RESTS;
+    use crate::Executor;
+
+    #[test]
+    fn b55_the_memory_of_a_burst_comes_back_when_the_loop_has_rested_and_not_before() {
+        let executor = Executor::for_tests();
+        let burst: Vec<_> = (0..5_000)
+            .map(|_| executor.spawn(pending::<()>()))
+            .collect();
+        executor.enter(|| {
+            drop(burst);
+            executor.run_ready(u32::MAX)
+        });
+        let local = executor.owner().local();
+        let is_roomy = || {
+            // SAFETY: owner's thread; each borrow ends in its line.
+            let ready = unsafe { &*local.ready.get() }.is_roomy();
+            // SAFETY: as above.
+            let live = unsafe { &*local.live.get() }.is_roomy();
+            (ready, live)
+        };
+        for _ in 0..ROOMY_RESTS {
+            assert!(executor.park());
+            assert_eq!(is_roomy(), (true, true));
+        }
+        assert!(executor.park());
+        assert_eq!(is_roomy(), (false, false));
     }
 }

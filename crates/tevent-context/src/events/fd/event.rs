@@ -49,7 +49,9 @@ use crate::Handle;
 ///
 /// A descriptor that was closed behind the loop's back (which safe code cannot do) is noticed when the system is asked
 /// for it the next time, as when flags change, and told once: handlers get [`FdFlags::ERROR`], asked for or not, and
-/// lose their flags; futures get the error.
+/// lose their flags; futures get the error. If a duplicate of it is open somewhere, here or in another process, the
+/// system goes on telling what the handler was registered for, and nobody can take that back: the loop never sleeps
+/// again while that one is ready.
 ///
 /// ```
 /// use std::io::{Read, Write};

@@ -51,13 +51,13 @@ impl Fds {
         nodes.iter().any(|node| node.is_wanted())
     }
 
-    /// Before a poll: tells the kernel what is wanted now. `true` if somebody has to be
-    /// told without asking the kernel (a regular file): then do not sleep.
+    /// Before a poll: tells the kernel what is wanted now. `true` if somebody has to be told without asking the kernel
+    /// (a regular file), or if foreign code has changed something meanwhile: then do not sleep.
     pub(crate) fn prepare(&self, reactor: &ReactorHandle) -> bool {
         if !self.dirty.borrow().is_empty() {
             self.settle(reactor);
         }
-        !self.ready.borrow().is_empty() || reactor.has_watched()
+        !self.ready.borrow().is_empty() || !self.dirty.borrow().is_empty() || reactor.has_watched()
     }
 
     /// Those that foreign code adds meanwhile wait for the next time.

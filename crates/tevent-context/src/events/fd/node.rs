@@ -18,11 +18,12 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::task::Waker;
 
 use tevent_core::line::{Line, Place};
+use tevent_core::panics::Panics;
 use tevent_reactor::{Interest, ReactorHandle, Watch, Watched};
 
 use super::flags::FdFlags;
@@ -263,9 +264,10 @@ impl Node {
     /// Arrows 1, 2 and 4.
     fn tell(&self, reactor: &ReactorHandle, asked: Asked) -> io::Result<()> {
         let lender = asked.for_good.then(|| self.first_handler()).flatten();
-        // Foreign code lends it, so no borrow is held; and if it is another one now, its number has to do.
-        let fd = lender.as_ref().and_then(|watcher| watcher.lend());
-        let fd = fd.filter(|fd| fd.as_raw_fd() == self.fd);
+        let fd = lender.as_ref().and_then(|lender| self.borrow(&**lender));
+        if self.users.get() == 0 {
+            return Ok(()); // who lent it has ended the last event
+        }
         let (interest, for_good) = (asked.interest, fd.is_some());
         let asked = Asked { interest, for_good };
         self.unsure.set(false);
@@ -292,6 +294,15 @@ impl Node {
             *kernel = watch.map_or(Kernel::AlwaysReady, watched);
         }
         Ok(())
+    }
+
+    /// The descriptor of one who has it. If it is another one now, or cannot be had, its number has to do.
+    fn borrow<'a>(&self, lender: &'a dyn Watcher) -> Option<BorrowedFd<'a>> {
+        let (mut fd, mut panics) = (None, Panics::default());
+        // Foreign code, so no borrow is held. A panic ends here: the loop may be about to be left because of another.
+        panics.guard(|| fd = lender.lend());
+        panics.discard();
+        fd.filter(|fd| fd.as_raw_fd() == self.fd)
     }
 
     /// Who has a handler that is called, and so has the descriptor.

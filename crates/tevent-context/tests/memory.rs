@@ -1,0 +1,41 @@
+//! What is held of the heap when all is over.
+
+use std::time::Duration;
+
+use tevent_context::{Context, sleep};
+use tevent_testing::{Counting, bytes_held};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Also while others wait.
+#[test]
+fn b55_a_sleep_that_has_come_leaves_nothing_behind() {
+    let context = Context::new().expect("a context");
+    context.block_on(async {
+        let mut waits = Box::pin(sleep(Duration::from_secs(3600)));
+        assert!(futures::poll!(&mut waits).is_pending());
+        sleep(Duration::ZERO).await;
+        let before = bytes_held();
+        for _ in 0..500 {
+            sleep(Duration::ZERO).await;
+        }
+        assert_eq!(bytes_held(), before);
+    });
+}
+
+#[test]
+fn b55_the_line_of_a_burst_of_immediates_is_given_back() {
+    let context = Context::new().expect("a context");
+    let handle = context.handle();
+    context.block_on(async {
+        sleep(Duration::ZERO).await;
+        let before = bytes_held();
+        (0..10_000).for_each(|_| handle.immediate(|_| ()));
+        // A turn each.
+        for _ in 0..100 {
+            sleep(Duration::ZERO).await;
+        }
+        assert!(bytes_held() - before < 4096);
+    });
+}
