@@ -99,7 +99,8 @@ impl Builder {
 
     /// Looks for messages and wakes from other threads for so long before the loop sleeps; off at first. A loop that is
     /// found awake answers in a fraction of the time, and nobody pays a system call to wake it; but it takes its whole
-    /// core while it looks, so that is for loops which have one to themselves. Timers and descriptors are hardly delayed.
+    /// core while it looks, so that is for loops which have one to themselves. Timers and descriptors are hardly
+    /// delayed.
     ///
     /// Only inside [`block_on`](Context::block_on), [`run`](Context::run) and [`turn`](Context::turn) that wait, on the
     /// system's clock.
