@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use proptest::prelude::*;
 use tevent_context::{
-    Context, Handle, Sleep, VirtualClock, sleep, sleep_until, spawn, timeout, yield_now,
+    Context, Handle, Sleep, Task, VirtualClock, sleep, sleep_until, spawn, timeout, yield_now,
 };
 use util::{Rig, ms};
 
@@ -528,19 +528,23 @@ mod noise {
     }
 }
 
+/// A sleep that others may reset while a task waits for it.
+type Shared = Rc<RefCell<Pin<Box<Sleep>>>>;
+
+fn waited_for(rig: &Rig, sleep: Sleep) -> (Shared, Task<()>) {
+    let sleep = Rc::new(RefCell::new(Box::pin(sleep)));
+    let waited = Rc::clone(&sleep);
+    let wait = poll_fn(move |cx| waited.borrow_mut().as_mut().poll(cx));
+    let task = rig.context.spawn(wait);
+    let turned = rig.context.turn(Some(Duration::ZERO));
+    turned.expect("the poll works");
+    (sleep, task)
+}
+
 #[test]
 fn a_sleep_that_waits_goes_on_waiting_also_while_its_deadline_is_too_far_to_come() {
     let rig = Rig::new();
-    let sleep = Rc::new(RefCell::new(Box::pin(
-        rig.context.handle().sleep_until(rig.at(1)),
-    )));
-    let waited = Rc::clone(&sleep);
-    let task = rig
-        .context
-        .spawn(poll_fn(move |cx| waited.borrow_mut().as_mut().poll(cx)));
-    rig.context
-        .turn(Some(Duration::ZERO))
-        .expect("the poll works");
+    let (sleep, task) = waited_for(&rig, rig.context.handle().sleep_until(rig.at(1)));
     let never = rig.at(0).checked_add(Duration::from_secs(u64::MAX / 4));
     let reset = |at| sleep.borrow_mut().as_mut().get_mut().reset(at);
     reset(never.expect("an instant"));
@@ -552,16 +556,7 @@ fn a_sleep_that_waits_goes_on_waiting_also_while_its_deadline_is_too_far_to_come
 #[test]
 fn a_sleep_that_waits_from_its_beginning_for_what_never_comes_may_be_reset_meanwhile() {
     let rig = Rig::new();
-    let sleep = Rc::new(RefCell::new(Box::pin(
-        rig.context.handle().sleep(Duration::MAX),
-    )));
-    let waited = Rc::clone(&sleep);
-    let task = rig
-        .context
-        .spawn(poll_fn(move |cx| waited.borrow_mut().as_mut().poll(cx)));
-    rig.context
-        .turn(Some(Duration::ZERO))
-        .expect("the poll works");
+    let (sleep, task) = waited_for(&rig, rig.context.handle().sleep(Duration::MAX));
     sleep.borrow_mut().as_mut().get_mut().reset(rig.at(5));
     rig.context.turn(Some(ms(10))).expect("the poll works");
     assert!(task.is_finished());
