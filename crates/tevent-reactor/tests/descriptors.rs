@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -276,4 +277,38 @@ fn b35_an_accepted_source_at_the_limit_still_works() {
     setrlimit(Resource::Nofile, limit).unwrap();
     assert!(waited.is_ok());
     assert!(matches!(read, Poll::Ready(Ok(1))));
+}
+
+/// What it watches panics when it is registered, or when it is taken out.
+struct Panicky {
+    registers: bool,
+}
+
+impl event::Source for Panicky {
+    fn register(&mut self, _: &Registry, _: mio::Token, _: Interest) -> io::Result<()> {
+        assert!(self.registers, "this registration panics");
+        Ok(())
+    }
+
+    fn reregister(&mut self, _: &Registry, _: mio::Token, _: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn deregister(&mut self, _: &Registry) -> io::Result<()> {
+        panic!("this end panics")
+    }
+}
+
+#[test]
+fn b14_a_source_that_panics_gives_its_slot_back() {
+    let _alone = alone();
+    let reactor = Reactor::new().unwrap();
+    for registers in [false, true, false, true] {
+        let watched = catch_unwind(AssertUnwindSafe(|| {
+            let io = Panicky { registers };
+            drop(Source::new(&reactor.handle(), io, Initially::NotReady));
+        }));
+        assert!(watched.is_err());
+        assert_eq!(live(&reactor.handle()), 0);
+    }
 }
