@@ -85,6 +85,7 @@ pub(super) fn monoio(listener: TcpListener, connections: usize) -> io::Result<()
         }
     }
 
+    listener.set_nonblocking(true)?;
     runtimes::monoio(async move {
         let listener = monoio::net::TcpListener::from_std(listener)?;
         let mut tasks = Vec::new();
