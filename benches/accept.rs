@@ -133,6 +133,7 @@ fn tokio(listener: TcpListener, times: u64) -> io::Result<()> {
 }
 
 fn monoio(listener: TcpListener, times: u64) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
     runtimes::monoio(async move {
         let listener = monoio::net::TcpListener::from_std(listener)?;
         for _ in 0..times {

@@ -73,9 +73,10 @@ impl Talk {
             .aims([Aim::Of(BARE, 0.98), Aim::Of(BARE_C, 0.98)])
             .note(
                 "64 bytes over loopback, one message under way per connection; the server on one core, the same \
-                 client for all on another. Each server reads into a buffer of 1 KiB and writes what it has read, in a \
-                 task per connection. The bare loops do one read and one write per event, level-triggered, nothing \
-                 else.",
+                 client for all on another, which reads the connections in turn and polls nothing: it is ahead of \
+                 every server. Each server reads into a buffer of 1 KiB and writes what it has read, in a task per \
+                 connection. The bare loops call the C library's recv and send once per event, level-triggered, \
+                 nothing else.",
             )
     }
 

@@ -1,4 +1,4 @@
-/* The limit of an echo server: one wait for many events, one read and one write for each. PROGRAM CONNECTIONS. */
+/* The limit of an echo server: one wait for many events, one recv and one send for each. PROGRAM CONNECTIONS. */
 #define _GNU_SOURCE
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -25,13 +25,13 @@ static void accept_all(int epoll, uint64_t connections)
 static int echo(int stream)
 {
 	static char buffer[1024];
-	ssize_t length = read(stream, buffer, sizeof(buffer));
+	ssize_t length = recv(stream, buffer, sizeof(buffer), 0);
 	if (length <= 0) {
 		close(stream);
 		return 1;
 	}
-	if (write(stream, buffer, (size_t)length) != length) {
-		perror("write");
+	if (send(stream, buffer, (size_t)length, MSG_NOSIGNAL) != length) {
+		perror("send");
 		exit(EXIT_FAILURE);
 	}
 	return 0;

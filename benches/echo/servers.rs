@@ -1,6 +1,6 @@
 //! The servers. Each accepts so many connections, and ends when the last of them has.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 
 use async_io::Async;
@@ -85,6 +85,7 @@ pub(super) fn monoio(listener: TcpListener, connections: usize) -> io::Result<()
         }
     }
 
+    listener.set_nonblocking(true)?;
     runtimes::monoio(async move {
         let listener = monoio::net::TcpListener::from_std(listener)?;
         let mut tasks = Vec::new();
@@ -126,7 +127,7 @@ pub(super) fn smol(listener: TcpListener, connections: usize) -> io::Result<()> 
     }))
 }
 
-/// The limit: one wait for many events, one read and one write for each. The same as `c/echo_epoll.c`.
+/// The limit: one wait for many events, one read and one write for each. The same calls as in `c/echo_epoll.c`.
 pub(super) fn bare(listener: TcpListener, connections: usize) -> io::Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut streams = Vec::new();
@@ -144,13 +145,13 @@ pub(super) fn bare(listener: TcpListener, connections: usize) -> io::Result<()> 
         events.clear();
         epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
         for event in &events {
-            let stream = &streams[event.data.u64() as usize];
-            match rustix::io::read(stream, &mut buffer)? {
+            let mut stream = &streams[event.data.u64() as usize];
+            match stream.read(&mut buffer)? {
                 0 => {
                     epoll::delete(&epoll, stream)?;
                     open -= 1;
                 }
-                length => assert_eq!(rustix::io::write(stream, &buffer[..length])?, length),
+                length => assert_eq!(stream.write(&buffer[..length])?, length),
             }
         }
     }

@@ -214,6 +214,17 @@ fn the_bounds_of_a_batch_hold() {
 }
 
 #[test]
+fn what_the_limit_lets_in_and_those_who_wait_behind_it_go_with_one_call() {
+    let rig = Rig::new(Wire::open());
+    let accepted = 256;
+    rig.writer
+        .send_all_records(&vec![Bytes::from(vec![b'x'; 1024]); accepted + 64]);
+    rig.settle();
+    let bytes: Vec<_> = rig.wire.writes().iter().map(|(_, bytes)| *bytes).collect();
+    assert_eq!(bytes, [(accepted + 64) * 1024]);
+}
+
+#[test]
 fn bounds_of_zero_are_taken_for_one() {
     let builder = QueuedWriter::builder()
         .batch_bytes(0)

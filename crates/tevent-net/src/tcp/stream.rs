@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use futures::io::{AsyncRead, AsyncWrite};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tevent_reactor::{Direction, Initially, ReactorHandle, Source};
 
 use super::{connect, current};
@@ -116,6 +117,8 @@ impl TcpStream {
     }
 }
 
+/// Reading and writing are bare system calls: without the C library's functions around them, which make ready for a
+/// thread to be cancelled meanwhile.
 impl AsyncRead for &TcpStream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -123,7 +126,10 @@ impl AsyncRead for &TcpStream {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         self.source
-            .poll_transfer(Direction::Read, cx, buf.len(), |mut io| io.read(buf))
+            .poll_transfer(Direction::Read, cx, buf.len(), |io| {
+                let (_, received) = recv(io, &mut *buf, RecvFlags::empty())?;
+                Ok(received)
+            })
     }
 
     fn poll_read_vectored(
@@ -144,7 +150,9 @@ impl AsyncWrite for &TcpStream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.source
-            .poll_transfer(Direction::Write, cx, buf.len(), |mut io| io.write(buf))
+            .poll_transfer(Direction::Write, cx, buf.len(), |io| {
+                Ok(send(io, buf, SendFlags::NOSIGNAL)?)
+            })
     }
 
     fn poll_write_vectored(

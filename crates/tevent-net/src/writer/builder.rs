@@ -11,7 +11,8 @@ use super::shared::Shared;
 use super::task::Driver;
 
 const DEFAULT_LIMIT: usize = 256 * 1024;
-const DEFAULT_BATCH_BYTES: usize = 256 * 1024;
+/// Room for all that the limit lets in and the small records that wait behind it: one call for all.
+const DEFAULT_BATCH_BYTES: usize = 2 * DEFAULT_LIMIT;
 const MAX_BATCH_RECORDS: usize = 1024;
 
 /// Builds a [`QueuedWriter`] with bounds of one's own.
@@ -30,7 +31,7 @@ impl Builder {
         self
     }
 
-    /// Bytes that one system call is offered at most; at least 1. Default: 256 KiB.
+    /// Bytes that one system call is offered at most; at least 1. Default: 512 KiB.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.bounds.bytes = bytes.max(1);
         self
