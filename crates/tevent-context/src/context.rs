@@ -170,8 +170,8 @@ impl Drop for Context {
 /// [more](Turn::more), misses nothing. No first turn is needed before the host's first sleep: what was spawned or
 /// registered until then makes it readable, too.
 ///
-/// All this begins when it is asked for, here: a loop whose descriptor nobody has asked for spares the system calls that
-/// make it readable between two turns.
+/// All this begins when it is asked for, here: a loop whose descriptor nobody has asked for spares the system calls
+/// that make it readable between two turns.
 ///
 /// There is `more` for as long as a task of this loop yields, which may be for ever. A host that has to stay fair to
 /// itself gives way between two turns.
