@@ -43,10 +43,16 @@ impl Signals {
     ///
     /// # Panics
     /// With the first panic of a handler or a waker, after the others have been told.
+    #[inline]
     pub(crate) fn dispatch(&self, reactor: &ReactorHandle) -> usize {
-        if !self.has_pending() {
-            return 0;
+        if self.has_pending() {
+            self.dispatch_pending(reactor)
+        } else {
+            0
         }
+    }
+
+    fn dispatch_pending(&self, reactor: &ReactorHandle) -> usize {
         // Others are found by the look before the next sleep.
         reactor.await_signals(false);
         // Before anybody looks: what comes meanwhile is for the next turn, unless it is found by chance.
@@ -58,6 +64,7 @@ impl Signals {
     }
 
     /// Whether there is a listener.
+    #[inline]
     pub(crate) fn is_listening(&self) -> bool {
         !self.listeners.borrow().is_empty()
     }
@@ -69,11 +76,11 @@ impl Signals {
     }
 
     /// The loop is about to sleep: from now on signals ring. `false` if one has come already: then it must not.
+    #[inline]
     pub(crate) fn park(&self, reactor: &ReactorHandle) -> bool {
-        if !self.is_listening() {
-            return true;
+        if self.is_listening() {
+            reactor.await_signals(true);
         }
-        reactor.await_signals(true);
         !self.has_pending()
     }
 
