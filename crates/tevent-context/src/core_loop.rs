@@ -340,6 +340,8 @@ impl Loop {
         while let Some((_, due)) = timers.pop_due(u64::MAX) {
             panics.guard(|| due.end(self));
         }
+        // Those that wait for nothing, with their wakers.
+        panics.guard(|| drop(timers));
     }
 }
 
