@@ -115,9 +115,11 @@ impl Context {
             self.core.will_be_told();
             io::Result::Ok(done)
         })?;
-        // Asked only now: the doorbell is parked again, so whatever comes later rings.
+        // Asked only now: if anybody may sleep on the descriptor, whatever comes later rings.
         let more = done.more || self.core.has_more();
-        self.set_alarm();
+        if self.core.is_lent() {
+            self.set_alarm();
+        }
         Ok(Turn { more, ..done })
     }
 
@@ -168,6 +170,9 @@ impl Drop for Context {
 /// [more](Turn::more), misses nothing. No first turn is needed before the host's first sleep: what was spawned or
 /// registered until then makes it readable, too.
 ///
+/// All this begins when it is asked for, here: a loop whose descriptor nobody has asked for spares the system calls
+/// that make it readable between two turns.
+///
 /// There is `more` for as long as a task of this loop yields, which may be for ever. A host that has to stay fair to
 /// itself gives way between two turns.
 ///
@@ -177,6 +182,7 @@ impl Drop for Context {
 /// - `poll(2)` and its kin: the descriptor itself (example `embed_poll`).
 impl AsFd for Context {
     fn as_fd(&self) -> BorrowedFd<'_> {
+        self.core.lend();
         self.reactor.as_fd()
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Loop {
     pub(crate) full: Cell<bool>,
     /// Whoever ran the loop last was told whether there is more, so leaving it need not ring.
     told: Cell<bool>,
+    /// The descriptor was asked for: a host may sleep on it between two turns.
+    lent: Cell<bool>,
     ended: Cell<bool>,
     /// Attached events that keep `run` going.
     events: Cell<usize>,
@@ -83,6 +85,8 @@ impl Loop {
             spin,
         } = choices;
         let doorbell = Arc::new(Doorbell::new(reactor.ringer()));
+        // Nobody sleeps on a descriptor that was not lent.
+        doorbell.unpark();
         let executor = Executor::new(Arc::clone(&doorbell));
         Ok(Rc::new(Self {
             executor: match seed {
@@ -110,6 +114,7 @@ impl Loop {
             running: Cell::new(false),
             full: Cell::new(false),
             told: Cell::new(false),
+            lent: Cell::new(false),
             ended: Cell::new(false),
             events: Cell::new(0),
             stop: Cell::new(false),
@@ -185,8 +190,9 @@ impl Loop {
     /// The loop is about to sleep: from now on other threads ring. `false` if something has come already: then it must
     /// not.
     pub(crate) fn park(&self) -> bool {
-        // Both look only after the doorbell is parked.
-        self.executor.park() && !self.inboxes.has_any()
+        // All look only after their bells are told to ring, and all bells are told.
+        let is_quiet = self.signals.park(&self.reactor);
+        self.executor.park() && !self.inboxes.has_any() && is_quiet
     }
 
     /// Whether a turn would find something to do at once: work, or a timer that is due.
@@ -197,6 +203,32 @@ impl Loop {
     /// Whoever runs the loop will be told whether there is more when he leaves it.
     pub(crate) fn will_be_told(&self) {
         self.told.set(true);
+    }
+
+    /// Somebody may sleep on the descriptor from now on.
+    pub(crate) fn lend(&self) {
+        if !self.lent.replace(true) && !self.running.get() {
+            self.rest(false);
+        }
+    }
+
+    /// Whether anybody may sleep on the descriptor between two turns. Otherwise nobody needs to be woken there: the
+    /// next turn looks by itself.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.get()
+    }
+
+    /// Leaves the loop parked, so that whatever happens between two turns rings; and rings for what is there already,
+    /// or will be with time, unless the caller is told.
+    fn rest(&self, is_told: bool) {
+        let has_timers = !self.timers.borrow().is_empty();
+        let is_idle = self.park() && !self.has_work() && !has_timers;
+        let may_be_more = self.full.take();
+        // What has been told is asked anew, so that the host's poll sees what is still ready.
+        let is_ready = self.fds.leave(&self.reactor);
+        if !is_told && (!is_idle || may_be_more) || is_ready {
+            self.doorbell.ring_if_parked();
+        }
     }
 
     /// The loop is about to sleep: the next who asks for the time reads the clock.
@@ -308,24 +340,24 @@ impl Loop {
         while let Some((_, due)) = timers.pop_due(u64::MAX) {
             panics.guard(|| due.end(self));
         }
+        // Those that wait for nothing, with their wakers.
+        panics.guard(|| drop(timers));
     }
 }
 
-/// Leaves the loop parked, so that whatever happens between two turns rings; and rings for what is there already, or
-/// will be with time, unless the caller is told.
+/// The loop is being run. Its drop leaves it.
 struct Running<'a>(&'a Loop);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.running.set(false);
         self.0.forget_time();
-        let has_timers = !self.0.timers.borrow().is_empty();
-        let is_idle = self.0.park() && !self.0.has_work() && !has_timers;
-        let may_be_more = self.0.full.take();
-        // What has been told is asked anew, so that the host's poll sees what is still ready.
-        let is_ready = self.0.fds.leave(&self.0.reactor);
-        if !self.0.told.take() && (!is_idle || may_be_more) || is_ready {
-            self.0.doorbell.ring_if_parked();
+        let is_told = self.0.told.take();
+        if self.0.is_lent() {
+            self.0.rest(is_told);
+        } else {
+            // Not left to the next turn: until then a lent descriptor may be closed.
+            self.0.fds.prepare(&self.0.reactor);
         }
     }
 }

@@ -192,7 +192,7 @@ impl Loop {
     /// The phases before the poll.
     pub(crate) fn serve(&self, handle: &Handle) -> Turn {
         let mut done = Turn {
-            signals: self.signals.dispatch(),
+            signals: self.signals.dispatch(&self.reactor),
             messages: self.inboxes.dispatch(handle),
             ..Turn::default()
         };

@@ -3,7 +3,7 @@
 mod util;
 
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use tevent_context::{Context, FdEvent, FdFlags, FdHandle, Handle, Immediate, sleep};
+use tevent_reactor::{Found, OsPoller, Poller};
 use util::ms;
 
 fn context() -> Context {
@@ -207,6 +208,44 @@ fn a_host_needs_no_first_turn() {
         util::assert_readable(&context);
         assert_eq!(context.as_raw_fd(), context.as_fd().as_raw_fd());
     }
+}
+
+/// Counts what the system's poll finds.
+struct Counting(OsPoller, Rc<Cell<usize>>);
+
+impl Poller for Counting {
+    fn poll(&mut self, found: &mut Vec<Found>, timeout: Option<Duration>) -> io::Result<()> {
+        let result = self.0.poll(found, timeout);
+        self.1.set(self.1.get() + found.len());
+        result
+    }
+}
+
+#[test]
+fn nobody_rings_between_two_turns_before_the_descriptor_is_asked_for() {
+    let found = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&found);
+    let context = Context::builder()
+        .poller(move |os| Box::new(Counting(os, seen)))
+        .build()
+        .expect("descriptors for one loop");
+    let (sender, receiver) = oneshot::channel::<()>();
+    let task = context.spawn(async { receiver.await.expect("sent") });
+    let handle = context.handle();
+    let _timer = handle.timer(handle.read_clock() + ms(3_600_000), |_, _| ());
+    while context.turn(Some(Duration::ZERO)).expect("a turn").more {}
+    thread::spawn(move || sender.send(()))
+        .join()
+        .expect("no panic")
+        .expect("received");
+    while context.turn(Some(Duration::ZERO)).expect("a turn").more {}
+    assert!(task.is_finished(), "and nothing is missed");
+    assert_eq!(found.get(), 0);
+    context.spawn(async {}).detach();
+    util::assert_readable(&context);
+    while context.turn(Some(Duration::ZERO)).expect("a turn").more {}
+    context.spawn(async {}).detach();
+    util::assert_readable(&context);
 }
 
 #[test]

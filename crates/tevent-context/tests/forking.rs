@@ -95,6 +95,7 @@ fn b81_a_thousand_children_that_drop_everything_disturb_their_parent_not_at_all(
     let flag = Rc::clone(&fired);
     let timer = handle.timer(handle.now() + ms(3_600_000), move |_, _| flag.set(true));
     let task = context.spawn(std::future::pending::<()>());
+    assert!(is_readable(&context), "from now on it rings for a host");
     while context
         .turn(Some(Duration::ZERO))
         .expect("the poll works")

@@ -8,12 +8,14 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Waker;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use tevent_context::{
-    Context, Handle, Immediate, SignalKind, TraceHook, TracePoint, VirtualClock, sleep, yield_now,
+    Context, Handle, Immediate, SignalKind, Sleep, TraceHook, TracePoint, VirtualClock, sleep,
+    yield_now,
 };
 use tevent_reactor::{Found, OsPoller, Poller};
 use util::{assert_readable, is_readable, ms};
@@ -78,6 +80,40 @@ fn a_sleep_and_an_interval_that_are_reset_between_two_turns_ring_the_host() {
     settle(&context);
     ticks.restart();
     assert!(is_readable_soon(&context), "a host would sleep over it");
+}
+
+/// A waker that panics when it is woken, or else when it is dropped.
+struct Bomb {
+    by_wake: bool,
+}
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        assert!(!self.by_wake, "woken");
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(self.by_wake, "dropped");
+    }
+}
+
+#[test]
+fn the_end_tells_the_first_panic_also_if_the_waker_of_an_endless_sleep_panics_in_its_drop() {
+    let context = context();
+    let poll = |sleep: &mut Sleep, by_wake| {
+        let waker = Waker::from(Arc::new(Bomb { by_wake }));
+        let mut cx = std::task::Context::from_waker(&waker);
+        assert!(Pin::new(sleep).poll(&mut cx).is_pending());
+    };
+    let far = Instant::now() + Duration::from_secs(3600);
+    let mut sleep = context.handle().sleep_until(far);
+    let mut endless = context.handle().sleep(Duration::MAX);
+    poll(&mut sleep, true);
+    poll(&mut endless, false);
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(context))).expect_err("a waker panics");
+    assert_eq!(panic.downcast_ref(), Some(&"woken"));
 }
 
 #[test]

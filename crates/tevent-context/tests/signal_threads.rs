@@ -2,11 +2,14 @@
 //!
 //! Alone in its binary, with one test, as it forks.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, Barrier};
-use std::{cell::Cell, thread};
+use std::time::Duration;
+use std::{io, thread};
 
 use tevent_context::{Context, Signal, SignalKind};
+use tevent_reactor::{Found, OsPoller, Poller};
 
 fn raise(kind: SignalKind) {
     // SAFETY: the signal has a handler.
@@ -82,8 +85,57 @@ fn a_child_listens_with_a_context_of_its_own() {
     assert_eq!(told.count, 1, "and the parent nothing of it");
 }
 
+/// Counts what the system's poll finds, and raises a signal just before it sleeps.
+struct Raising {
+    os: OsPoller,
+    kind: SignalKind,
+    found: Rc<Cell<usize>>,
+}
+
+impl Poller for Raising {
+    fn poll(&mut self, found: &mut Vec<Found>, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout.is_none() {
+            raise(self.kind);
+        }
+        let result = self.os.poll(found, timeout);
+        self.found.set(self.found.get() + found.len());
+        result
+    }
+}
+
+/// A signal that comes to a loop which runs makes no event; one that comes when it has looked ends its sleep.
+fn only_a_loop_that_is_about_to_sleep_is_woken() {
+    let (kind, found) = (SignalKind::USER1, Rc::new(Cell::new(0)));
+    let seen = Rc::clone(&found);
+    let context = Context::builder()
+        .poller(move |os| {
+            Box::new(Raising {
+                os,
+                kind,
+                found: seen,
+            })
+        })
+        .build()
+        .unwrap();
+    let mut signal = Signal::new(&context.handle(), kind).unwrap();
+    for _ in 0..3 {
+        assert_eq!(context.block_on(signal.recv()).unwrap().count, 1);
+        let before = found.get();
+        context.block_on(async {
+            for _ in 0..3 {
+                raise(kind);
+                assert_eq!(signal.recv().await.unwrap().count, 1);
+            }
+        });
+        raise(kind);
+        assert_eq!(context.block_on(signal.recv()).unwrap().count, 1);
+        assert_eq!(found.get(), before);
+    }
+}
+
 #[test]
 fn b80_b81_loops_and_processes_have_signals_of_their_own() {
+    only_a_loop_that_is_about_to_sleep_is_woken();
     two_loops_are_told_of_every_signal();
     a_child_listens_with_a_context_of_its_own();
 }

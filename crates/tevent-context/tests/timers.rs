@@ -362,6 +362,7 @@ fn b12_a_handler_s_panic_goes_through_the_turn_after_the_others_have_been_called
 #[test]
 fn made_between_two_turns_it_rings_the_host() {
     let rig = Rig::new();
+    assert!(!util::is_readable(&rig.context));
     rig.context
         .turn(Some(Duration::ZERO))
         .expect("the poll works");

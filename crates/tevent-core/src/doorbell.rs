@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The two fences make it impossible that the loop misses the publication **and** the producer misses the flag. The
-//! flag stays set while nobody runs the loop, so a publication from outside a turn rings once, too.
+//! flag stays set while a host may sleep in the loop's stead, so a publication from outside a turn rings once, too.
 
 use std::fmt;
 use std::task::Waker;

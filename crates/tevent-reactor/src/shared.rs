@@ -73,6 +73,16 @@ impl ReactorHandle {
         poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
+    /// Whether signals wake this reactor; they do while nobody says otherwise. Whoever looks at
+    /// [`signals_arrived`](crate::signals_arrived) before each sleep spares the process a system call for each signal
+    /// that comes while he is awake: he says `true`, then looks, then sleeps. Nothing without a
+    /// [`Subscription`](crate::Subscription).
+    pub fn await_signals(&self, wants: bool) {
+        if let Some(bell) = self.0.bell.borrow().upgrade() {
+            bell.wait(wants);
+        }
+    }
+
     /// Whether anybody waits for a source. Looks at all of them.
     #[must_use]
     pub fn has_waiters(&self) -> bool {

@@ -40,8 +40,9 @@ static TOTAL: AtomicU64 = AtomicU64::new(0);
 #[inline]
 #[must_use]
 pub fn signals_arrived() -> u64 {
-    // Ordering: whoever sees a new number also sees what was counted and kept before it.
-    TOTAL.load(Ordering::Acquire)
+    // Ordering: whoever sees a new number also sees what was counted and kept before it. Whoever does not, and has said
+    // that he wants to be woken, will be: the bell says why.
+    TOTAL.load(Ordering::SeqCst)
 }
 
 /// What is known of the signal at this place.
@@ -104,7 +105,8 @@ impl Arrivals {
             ring.push(read(info));
         }
         self.count.fetch_add(1, Ordering::Release);
-        TOTAL.fetch_add(1, Ordering::Release);
+        // Ordering: with the look at who wants to be woken, which follows.
+        TOTAL.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -2,11 +2,21 @@
 //!
 //! It is an eventfd that is never read: each write is a new edge in every poll that watches it, so one system call of
 //! the handler wakes all loops, and nothing can fill up. It is never closed, as a handler may be about to write it.
+//!
+//! It is silent while every reactor that watches it is awake:
+//!
+//! ```text
+//! loop:     awaited += 1    look at the total    sleep    told: awaited -= 1
+//! handler:  total += 1      awaited? ring
+//! ```
+//!
+//! All four are sequentially consistent, so it cannot be that the loop misses the signal **and** the handler the loop.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -24,8 +34,14 @@ static BELL: AtomicU64 = AtomicU64::new(NONE);
 /// No descriptor is that high.
 const NONE: u64 = u32::MAX as u64;
 
-/// Rings. May be called in a signal handler. Changes errno.
+/// How many reactors want to be woken.
+static AWAITED: AtomicUsize = AtomicUsize::new(0);
+
+/// Rings, if anybody wants to be woken. May be called in a signal handler, after it has counted. Changes errno.
 pub(super) fn ring() {
+    if AWAITED.load(Ordering::SeqCst) == 0 {
+        return;
+    }
     // Ordering: nothing is published by it; who is woken looks at the counts.
     let Some(bell) = current(Ordering::Relaxed) else {
         return;
@@ -37,7 +53,10 @@ pub(super) fn ring() {
 }
 
 /// The bell as one reactor watches it, as long as one of its listeners lives.
-pub(crate) type Watched = Source<Bell>;
+pub(crate) struct Watched {
+    is_awaited: Cell<bool>,
+    _source: Source<Bell>,
+}
 
 /// What a reactor knows of its listeners.
 pub(crate) type MaybeWatched = Weak<Watched>;
@@ -50,9 +69,31 @@ pub(super) fn watch(reactor: &ReactorHandle, locked: &Locked<'_>) -> io::Result<
         return Ok(watched);
     }
     let bell = Bell(descriptor(locked)?);
-    let watched = Rc::new(Source::new(reactor, bell, Initially::NotReady)?);
+    let watched = Rc::new(Watched {
+        is_awaited: Cell::new(false),
+        _source: Source::new(reactor, bell, Initially::NotReady)?,
+    });
+    watched.wait(true);
     reactor.0.bell.replace(Rc::downgrade(&watched));
     Ok(watched)
+}
+
+impl Watched {
+    /// Whether the reactor wants to be woken.
+    pub(crate) fn wait(&self, wants: bool) {
+        match (self.is_awaited.replace(wants), wants) {
+            (false, true) => AWAITED.fetch_add(1, Ordering::SeqCst),
+            // Ordering: none needed. A handler that misses it rings once too often, and no more.
+            (true, false) => AWAITED.fetch_sub(1, Ordering::Relaxed),
+            _ => return,
+        };
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.wait(false);
+    }
 }
 
 /// The descriptor of this process; made by the first who asks.

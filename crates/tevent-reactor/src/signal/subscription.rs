@@ -32,7 +32,8 @@ pub struct Delivery {
 ///
 /// From the first subscription on, the signal is handled by this crate; the drop of the last one puts back what was
 /// installed before, unless somebody else has installed a handler since. While it lives, its reactor wakes up from
-/// [`wait`](crate::Reactor::wait) when any signal comes that somebody in the process listens to.
+/// [`wait`](crate::Reactor::wait) when any signal comes that somebody in the process listens to, unless it was told
+/// [not to](ReactorHandle::await_signals).
 ///
 /// ```
 /// use tevent_reactor::{Reactor, SignalKind, Subscription};

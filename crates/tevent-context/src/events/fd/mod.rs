@@ -87,11 +87,11 @@ impl Fds {
     /// With the first panic of a handler or a waker, after the others have been called.
     pub(crate) fn dispatch(&self, handle: &Handle) -> usize {
         let reactor = &handle.core().reactor;
-        self.may_come_again.set(false);
         let (has_found, has_ready) = (reactor.has_watched(), !self.ready.borrow().is_empty());
         if !has_found && !has_ready {
-            return 0;
+            return 0; // perhaps there was no poll at all, as the loop spins
         }
+        self.may_come_again.set(false);
         let mut batch = self.batch.take();
         if has_found {
             self.collect_found(reactor, &mut batch);

@@ -118,6 +118,15 @@ impl Node {
         }
     }
 
+    /// Becomes the node of another number: all new, but for the memory of its line.
+    pub(super) fn renew(&mut self, fd: RawFd) {
+        let line = mem::take(&mut self.line);
+        *self = Self {
+            line,
+            ..Self::new(fd)
+        };
+    }
+
     pub(super) fn fd(&self) -> RawFd {
         self.fd
     }

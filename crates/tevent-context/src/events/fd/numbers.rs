@@ -5,8 +5,11 @@ use std::rc::Rc;
 
 use super::node::Node;
 
-/// A list that becomes empty keeps room for so many.
-const KEPT_WHEN_EMPTY: usize = 64;
+/// A list that becomes empty keeps room for so many: a page.
+const KEPT_WHEN_EMPTY: usize = 512;
+
+/// So many nodes that nobody needs any more are kept for those who come next.
+const KEPT_NODES: usize = 64;
 
 /// One node per number that an event lives on. A list, for the system always gives the lowest number that is free, and
 /// each event of a descriptor is looked up here.
@@ -14,6 +17,7 @@ const KEPT_WHEN_EMPTY: usize = 64;
 pub(super) struct Numbers {
     nodes: Vec<Option<Rc<Node>>>,
     taken: usize,
+    spare: Vec<Rc<Node>>,
 }
 
 impl Numbers {
@@ -27,18 +31,22 @@ impl Numbers {
         if index >= self.nodes.len() {
             self.nodes.resize(index + 1, None);
         }
-        let taken = &mut self.taken;
+        let (taken, spare) = (&mut self.taken, &mut self.spare);
         self.nodes[index].get_or_insert_with(|| {
             *taken += 1;
-            Rc::new(Node::new(fd))
+            let used = spare.pop().and_then(|node| renewed(node, fd));
+            used.unwrap_or_else(|| Rc::new(Node::new(fd)))
         })
     }
 
     /// Forgets a number.
     pub(super) fn remove(&mut self, fd: RawFd) {
         let place = self.nodes.get_mut(index(fd));
-        if place.is_some_and(|place| place.take().is_some()) {
+        if let Some(node) = place.and_then(Option::take) {
             self.taken -= 1;
+            if self.spare.len() < KEPT_NODES {
+                self.spare.push(node);
+            }
         }
         if self.taken == 0 && self.nodes.capacity() > KEPT_WHEN_EMPTY {
             self.nodes = Vec::new();
@@ -49,6 +57,12 @@ impl Numbers {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Rc<Node>> {
         self.nodes.iter().flatten()
     }
+}
+
+/// The node of somebody who has gone, for another number; unless somebody still has it in his hands.
+fn renewed(mut node: Rc<Node>, fd: RawFd) -> Option<Rc<Node>> {
+    Rc::get_mut(&mut node)?.renew(fd);
+    Some(node)
 }
 
 /// A descriptor that is lent is open, so its number is small and not negative.
@@ -75,14 +89,28 @@ mod tests {
     }
 
     #[test]
+    fn a_node_is_used_again_once_nobody_has_it() {
+        let mut numbers = Numbers::default();
+        let five = Rc::as_ptr(numbers.enter(5));
+        numbers.remove(5);
+        let seven = numbers.enter(7);
+        assert_eq!((Rc::as_ptr(seven), seven.fd()), (five, 7));
+        for fd in 0..100 {
+            numbers.enter(fd);
+        }
+        (0..100).for_each(|fd| numbers.remove(fd));
+        assert_eq!(numbers.spare.len(), KEPT_NODES);
+    }
+
+    #[test]
     fn nodes_are_in_order_and_an_empty_list_gives_its_memory_back() {
         let mut numbers = Numbers::default();
-        for fd in [100, 3, 7] {
+        for fd in [1000, 3, 7] {
             numbers.enter(fd);
         }
         let order: Vec<_> = numbers.iter().map(|node| node.fd()).collect();
-        assert_eq!(order, [3, 7, 100]);
-        for fd in [3, 3, 100] {
+        assert_eq!(order, [3, 7, 1000]);
+        for fd in [3, 3, 1000] {
             numbers.remove(fd);
         }
         assert!(numbers.nodes.capacity() > KEPT_WHEN_EMPTY);

@@ -10,7 +10,7 @@ use std::io;
 use std::rc::Rc;
 
 use tevent_core::panics::Panics;
-use tevent_reactor::{Delivery, SignalKind, Subscription, signals_arrived};
+use tevent_reactor::{Delivery, ReactorHandle, SignalKind, Subscription, signals_arrived};
 
 use crate::Handle;
 use crate::core_loop::Loop;
@@ -43,10 +43,18 @@ impl Signals {
     ///
     /// # Panics
     /// With the first panic of a handler or a waker, after the others have been told.
-    pub(crate) fn dispatch(&self) -> usize {
-        if !self.has_pending() {
-            return 0;
+    #[inline]
+    pub(crate) fn dispatch(&self, reactor: &ReactorHandle) -> usize {
+        if self.has_pending() {
+            self.dispatch_pending(reactor)
+        } else {
+            0
         }
+    }
+
+    fn dispatch_pending(&self, reactor: &ReactorHandle) -> usize {
+        // Others are found by the look before the next sleep.
+        reactor.await_signals(false);
         // Before anybody looks: what comes meanwhile is for the next turn, unless it is found by chance.
         self.seen.set(signals_arrived());
         let mut panics = Panics::default();
@@ -56,6 +64,7 @@ impl Signals {
     }
 
     /// Whether there is a listener.
+    #[inline]
     pub(crate) fn is_listening(&self) -> bool {
         !self.listeners.borrow().is_empty()
     }
@@ -64,6 +73,15 @@ impl Signals {
     #[inline]
     pub(crate) fn has_pending(&self) -> bool {
         self.is_listening() && self.seen.get() != signals_arrived()
+    }
+
+    /// The loop is about to sleep: from now on signals ring. `false` if one has come already: then it must not.
+    #[inline]
+    pub(crate) fn park(&self, reactor: &ReactorHandle) -> bool {
+        if self.is_listening() {
+            reactor.await_signals(true);
+        }
+        !self.has_pending()
     }
 
     /// The loop has ended: drops the handlers, wakes the streams.
