@@ -76,7 +76,7 @@ impl Talk {
                  client for all on another, which reads the connections in turn and polls nothing: it is ahead of \
                  every server. Each server reads into a buffer of 1 KiB and writes what it has read, in a task per \
                  connection. The bare loops call the C library's recv and send once per event, level-triggered, \
-                 nothing else.",
+                 nothing else; `inline` makes these system calls without the library's functions.",
             )
     }
 
@@ -109,6 +109,7 @@ impl Talk {
             .beside([
                 contestant(BARE, servers::bare),
                 in_c,
+                contestant("bare epoll, inline", servers::bare_inline),
                 contestant("tokio", servers::tokio),
                 contestant("monoio", servers::monoio),
                 contestant("smol", servers::smol),

@@ -1,7 +1,7 @@
 //! The servers. Each accepts so many connections, and ends when the last of them has.
 
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use async_io::Async;
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
@@ -127,8 +127,38 @@ pub(super) fn smol(listener: TcpListener, connections: usize) -> io::Result<()> 
     }))
 }
 
-/// The limit: one wait for many events, one read and one write for each. The same calls as in `c/echo_epoll.c`.
+/// The limit: one wait for many events, one `recv` and one `send` for each, as in `c/echo_epoll.c`.
 pub(super) fn bare(listener: TcpListener, connections: usize) -> io::Result<()> {
+    bare_loop(listener, connections, |mut stream, buffer| {
+        let length = stream.read(buffer)?;
+        if length > 0 {
+            assert_eq!(stream.write(&buffer[..length])?, length);
+        }
+        Ok(length)
+    })
+}
+
+/// The same with the system calls inline, without the C library's functions around them.
+pub(super) fn bare_inline(listener: TcpListener, connections: usize) -> io::Result<()> {
+    use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+    bare_loop(listener, connections, |stream, buffer| {
+        let (_, length) = recv(stream, &mut *buffer, RecvFlags::empty())?;
+        if length > 0 {
+            let sent = send(stream, &buffer[..length], SendFlags::NOSIGNAL)?;
+            assert_eq!(sent, length);
+        }
+        Ok(length)
+    })
+}
+
+/// `echo` answers one message and says how long it was: 0 at the end of a connection.
+#[inline(always)] // so that nothing stands between the loop and its system calls
+fn bare_loop(
+    listener: TcpListener,
+    connections: usize,
+    echo: impl Fn(&TcpStream, &mut [u8]) -> io::Result<usize>,
+) -> io::Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut streams = Vec::new();
     for index in 0..connections {
@@ -145,13 +175,10 @@ pub(super) fn bare(listener: TcpListener, connections: usize) -> io::Result<()> 
         events.clear();
         epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
         for event in &events {
-            let mut stream = &streams[event.data.u64() as usize];
-            match stream.read(&mut buffer)? {
-                0 => {
-                    epoll::delete(&epoll, stream)?;
-                    open -= 1;
-                }
-                length => assert_eq!(stream.write(&buffer[..length])?, length),
+            let stream = &streams[event.data.u64() as usize];
+            if echo(stream, &mut buffer)? == 0 {
+                epoll::delete(&epoll, stream)?;
+                open -= 1;
             }
         }
     }
