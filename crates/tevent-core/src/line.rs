@@ -93,8 +93,9 @@ impl Place {
         self.generation_and_slot
     }
 
+    /// Where in the table; the newest free slot is taken first, so that there are no gaps.
     #[inline]
-    fn slot(self) -> u32 {
+    pub(crate) fn slot(self) -> u32 {
         self.generation_and_slot as u32
     }
 

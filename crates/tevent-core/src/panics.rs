@@ -61,12 +61,10 @@ impl Panics {
     ///
     /// # Panics
     /// That is what it is for.
-    #[inline]
+    #[inline(always)] // hardly ever is there one
     pub fn resume(self) {
-        match self.first {
-            Some(panic) if thread::panicking() => discard(panic),
-            Some(panic) => resume_unwind(panic),
-            None => {}
+        if let Some(panic) = self.first {
+            go_on(panic);
         }
     }
 
@@ -81,6 +79,15 @@ impl Panics {
 pub fn message(thrown: &(dyn Any + Send)) -> Option<&str> {
     let literal = thrown.downcast_ref::<&'static str>().copied();
     literal.or_else(|| thrown.downcast_ref::<String>().map(String::as_str))
+}
+
+#[cold]
+fn go_on(panic: Box<dyn Any + Send>) {
+    if thread::panicking() {
+        discard(panic);
+    } else {
+        resume_unwind(panic);
+    }
 }
 
 /// Drops what a panic has thrown; if even that panics, what is thrown then is left alone.

@@ -254,9 +254,18 @@ impl Gate {
             self.counts.cancellations += 1;
         }
         if let Some(waker) = waker {
-            after.discard = self.spare.replace(waker);
+            match &self.spare {
+                None => self.spare = Some(waker),
+                Some(_) => self.replace_spare(waker, after),
+            }
         }
         self.advance(after);
+    }
+
+    // Not inlined: the spare would be loaded in any case, and at once what was stored word by word.
+    #[inline(never)]
+    fn replace_spare(&mut self, waker: Waker, after: &mut After) {
+        after.discard = self.spare.replace(waker);
     }
 
     /// Gives the turn of a holder back and makes it wait again, at the place that it had (arrow 9); at a closed gate
@@ -304,10 +313,10 @@ impl Gate {
         let Some(Grant { place, waker }) = told else {
             return;
         };
-        after.discard = match self.order.get_mut(place) {
-            Some((_, waiter)) if waiter.waker.is_none() => waiter.waker.replace(waker),
-            _ => Some(waker),
-        };
+        match self.order.get_mut(place) {
+            Some((_, waiter)) if waiter.waker.is_none() => waiter.waker = Some(waker),
+            _ => after.discard = Some(waker),
+        }
     }
 
     /// Grants nothing from now on; takes back the grants that their futures have not seen yet (arrow 4).

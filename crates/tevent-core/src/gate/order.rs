@@ -2,6 +2,9 @@
 //!
 //! Most entries of most gates meet nobody. Who joins a vacant gate therefore gets a node of its own, without links and
 //! without a table. It stays the first until it leaves, as all others join after it.
+//!
+//! The nodes of the others lie beside the line, not in it: who leaves from the middle changes the links of two
+//! neighbours, and four links fit into a cache line.
 
 use std::{iter, panic::Location, task::Waker};
 
@@ -10,7 +13,9 @@ use crate::line::{Line, Place};
 
 pub(super) struct Order {
     lone: Lone,
-    line: Line<Waiter, Mark>,
+    line: Line<(), Mark>,
+    /// By the slots of the line; without a waker where a slot is free.
+    waiters: Vec<Waiter>,
 }
 
 /// The node of who came alone.
@@ -37,6 +42,7 @@ impl Order {
         Self {
             lone,
             line: Line::default(),
+            waiters: Vec::new(),
         }
     }
 
@@ -64,7 +70,12 @@ impl Order {
         if self.is_vacant() {
             return self.join_alone(origin, mark);
         }
-        self.line.join_with_mark(mark, Waiter::new(origin))
+        let place = self.line.join_with_mark(mark, ());
+        match self.waiters.get_mut(index(place)) {
+            Some(free) => free.ticket = Ticket::new(origin),
+            None => self.waiters.push(Waiter::new(origin)),
+        }
+        place
     }
 
     fn join_alone(&mut self, origin: Origin, mark: Mark) -> Place {
@@ -91,8 +102,13 @@ impl Order {
         if !self.stands_in_line(place) {
             return self.lone.leave(place);
         }
-        let (mark, waiter) = self.line.leave_with_mark(place)?;
-        Some((mark, waiter.waker))
+        let (mark, ()) = self.line.leave_with_mark(place)?;
+        let waiter = self.waiters.get_mut(index(place))?;
+        let waker = waiter.take_waker();
+        if !self.line.covers(place) {
+            self.waiters = Vec::new(); // the line has given its table back, too
+        }
+        Some((mark, waker))
     }
 
     /// Takes a place that is marked as closed out of the order; it stays good until it is given up.
@@ -137,7 +153,8 @@ impl Order {
         if lone.linked > 0 {
             return Some((lone.place, &mut lone.mark, &mut lone.waiter));
         }
-        self.line.front_mut()
+        let (place, mark, ()) = self.line.front_mut()?;
+        Some((place, mark, self.waiters.get_mut(index(place))?))
     }
 
     /// The first that waits: passes those that have the turn, which stand in front.
@@ -180,7 +197,8 @@ impl Order {
             let lone = &self.lone;
             return lone.is_at(place).then_some((lone.mark, &lone.waiter));
         }
-        self.line.both(place)
+        let (mark, ()) = self.line.both(place)?;
+        Some((mark, self.waiters.get(index(place))?))
     }
 
     #[inline]
@@ -191,8 +209,14 @@ impl Order {
                 .is_at(place)
                 .then_some((&mut lone.mark, &mut lone.waiter));
         }
-        self.line.both_mut(place)
+        let (mark, ()) = self.line.both_mut(place)?;
+        Some((mark, self.waiters.get_mut(index(place))?))
     }
+}
+
+#[inline]
+fn index(place: Place) -> usize {
+    place.slot() as usize
 }
 
 impl Lone {

@@ -1,6 +1,6 @@
 //! What is known of an entry: its state, and who asked for it.
 
-use std::{fmt, mem, panic::Location, task::Waker};
+use std::{fmt, panic::Location, task::Waker};
 
 use super::Turn;
 
@@ -99,13 +99,18 @@ impl Waiter {
     /// Finds the waker of an entry that has to wait: at its place, or as the spare that its task left behind.
     #[inline]
     pub(super) fn wait_for(&mut self, waker: &Waker, spare: &mut Option<Waker>) -> Turn {
-        let is_same =
-            |known: &Option<Waker>| known.as_ref().is_some_and(|known| known.will_wake(waker));
-        if !is_same(&self.waker) {
-            if !is_same(spare) {
+        let known = self.waker.as_ref();
+        if known.is_some_and(|known| known.will_wake(waker)) {
+            return Turn::Waiting;
+        }
+        // Taken out to be looked at, not swapped: two words that were stored one by one are loaded one by one, or the
+        // processor waits until all stores before them are done, those to memory that is far away, too.
+        match spare.take() {
+            Some(left) if left.will_wake(waker) => *spare = self.waker.replace(left),
+            other => {
+                *spare = other;
                 return Turn::WakerNeeded;
             }
-            mem::swap(&mut self.waker, spare);
         }
         Turn::Waiting
     }
@@ -138,6 +143,6 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// A node of the line stays within 48 bytes.
+/// Links and node stay within 48 bytes.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<crate::line::Slot<Waiter, Mark>>() <= 48);
+const _: () = assert!(size_of::<crate::line::Slot<(), Mark>>() + size_of::<Waiter>() <= 48);
