@@ -1,17 +1,19 @@
 //! The typed cell: a header, and the future or its output in one place.
 
+use std::alloc::Layout;
 use std::cell::UnsafeCell;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::{Context, Poll};
 
 use tevent_core::sync::Arc;
 
 use super::guarded::guarded;
-use super::header::{Header, Panic, VTable};
-use super::shared::Shared;
+use super::header::{Flags, Header, Panic, Polled, VTable};
+use super::pool;
+use super::shared::{self, Shared};
 
 /// One allocation. `repr(C)`: a pointer to the cell is a pointer to its header.
 #[repr(C)]
@@ -27,14 +29,21 @@ union Stage<F: Future> {
 }
 
 /// Allocates the cell of `future`. The caller holds the owner's reference.
+#[inline]
 pub(super) fn allocate<F: Future>(future: F, shared: &Arc<Shared>) -> NonNull<Header> {
-    let cell = Box::new(TaskCell {
-        header: Header::new(TaskCell::<F>::VTABLE, shared),
-        stage: UnsafeCell::new(Stage {
-            future: ManuallyDrop::new(future),
-        }),
-    });
-    NonNull::from(Box::leak(cell)).cast()
+    let task = shared
+        .take_memory(Layout::new::<TaskCell<F>>())
+        .cast::<Header>();
+    let stage = Stage {
+        future: ManuallyDrop::new(future),
+    };
+    // SAFETY: the memory was taken for a cell of this type, and is nobody else's. Written part by part: as a whole, the
+    // future would be copied once more.
+    unsafe {
+        task.write(Header::new(TaskCell::<F>::VTABLE, shared));
+        TaskCell::<F>::stage(task).write(stage);
+    }
+    task
 }
 
 impl<F: Future> TaskCell<F> {
@@ -42,7 +51,7 @@ impl<F: Future> TaskCell<F> {
         poll: Self::poll,
         drop_future: Self::drop_future,
         drop_output: Self::drop_output,
-        take_output: Self::take_output,
+        output: offset_of!(Self, stage),
         free: Self::free,
     };
 
@@ -56,7 +65,7 @@ impl<F: Future> TaskCell<F> {
 
     /// # Safety
     /// As [`Self::stage`]; on the owner's thread; the stage holds the future and nobody else is in it (`RUNNING`).
-    unsafe fn poll(task: NonNull<Header>, cx: &mut Context<'_>) -> bool {
+    unsafe fn poll(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
         // SAFETY: the contract of this function.
         let stage = unsafe { Self::stage(task) };
         let polled = catch_unwind(AssertUnwindSafe(|| {
@@ -65,7 +74,7 @@ impl<F: Future> TaskCell<F> {
             unsafe { Pin::new_unchecked(&mut *(*stage).future) }.poll(cx)
         }));
         let output = match polled {
-            Ok(Poll::Pending) => return false,
+            Ok(Poll::Pending) => return Polled::Pending,
             Ok(Poll::Ready(output)) => Ok(output),
             Err(payload) => Err(Box::new(payload)),
         };
@@ -78,9 +87,14 @@ impl<F: Future> TaskCell<F> {
                 Err(Box::new(payload))
             }
         };
+        // SAFETY: the cell is alive; only the flags are read.
+        let is_wanted = unsafe { task.as_ref() }.has(Flags::JOINT);
+        if output.is_ok() && !is_wanted && !needs_drop::<F::Output>() {
+            return Polled::Vacant;
+        }
         // SAFETY: the place is ours, and vacant since the future was dropped.
         unsafe { (*stage).output = ManuallyDrop::new(output) };
-        true
+        Polled::Output
     }
 
     /// # Safety
@@ -98,24 +112,23 @@ impl<F: Future> TaskCell<F> {
     }
 
     /// # Safety
-    /// As [`Self::drop_output`]; `to` is vacant room for a `Result<F::Output, Panic>`.
-    unsafe fn take_output(task: NonNull<Header>, to: NonNull<()>) {
-        // SAFETY: the contract of this function.
-        unsafe {
-            let output = ManuallyDrop::take(&mut (*Self::stage(task)).output);
-            to.cast().write(output);
-        }
-    }
-
-    /// # Safety
     /// As [`Self::stage`]; the stage is vacant and the caller gave back the last reference. Any thread.
     unsafe fn free(task: NonNull<Header>) {
-        // SAFETY: the cell came from a Box of this type, and nobody else points to it any more. The stage drops
+        // SAFETY: alive until it is freed below.
+        let header = unsafe { task.as_ref() };
+        // SAFETY: an executor that is the current one of a thread is alive, also one that merely has the address of the
+        // task's own, which is gone then.
+        let home = shared::is_current(header).then(|| unsafe { header.shared() });
+        // SAFETY: the memory was taken for a cell of this type, and nobody else points to it any more. The stage drops
         // nothing by itself, and the header's joiner is gone: a joint takes it back before it lets the owner's
         // reference go.
         unsafe {
-            task.as_ref().let_go_of_shared();
-            drop(Box::from_raw(task.cast::<Self>().as_ptr()));
+            header.let_go_of_shared();
+            ptr::drop_in_place(task.as_ptr());
+            match home {
+                Some(home) => home.put_memory(task.cast(), Layout::new::<Self>()),
+                None => pool::free(task.cast(), Layout::new::<Self>()),
+            }
         }
     }
 }

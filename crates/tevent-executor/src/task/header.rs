@@ -44,16 +44,26 @@ const REMOTE: u32 = 1;
 /// One reference.
 const REF: u32 = 2;
 
+/// What a poll came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Polled {
+    Pending,
+    /// The future is finished and dropped, and the output stands in its place.
+    Output,
+    /// The same, but nothing stands there: nobody wants the output, and there is nothing to drop in it.
+    Vacant,
+}
+
 /// The future's type, erased: what to do with the part of the cell behind the header.
 pub(crate) struct VTable {
-    /// Polls the future. `true`: it is finished and dropped, and the output stands in its place. Does not unwind.
-    pub(crate) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> bool,
+    /// Polls the future. Does not unwind.
+    pub(crate) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
     /// Drops the future in place. Unwinds if its destructor does.
     pub(crate) drop_future: unsafe fn(NonNull<Header>),
     /// Drops the output in place. Unwinds if its destructor does.
     pub(crate) drop_output: unsafe fn(NonNull<Header>),
-    /// Moves the output to the given place, a `Result<F::Output, Panic>`.
-    pub(crate) take_output: unsafe fn(NonNull<Header>, NonNull<()>),
+    /// How far behind the header's begin the output stands, a `Result<F::Output, Panic>`.
+    pub(crate) output: usize,
     /// Frees the memory of a cell whose future and output are gone.
     pub(crate) free: unsafe fn(NonNull<Header>),
 }
@@ -119,11 +129,12 @@ impl Header {
     ///
     /// # Safety
     /// The shared part is not touched through this header again.
+    #[inline]
     pub(crate) unsafe fn let_go_of_shared(&self) {
         self.life.end();
         if self.keeps_shared.load(Ordering::Relaxed) {
             // SAFETY: `keep_shared` took this count, and this is called once.
-            unsafe { Arc::decrement_strong_count(self.shared.as_ptr()) };
+            unsafe { give_count_back(self.shared) };
         }
     }
 
@@ -216,6 +227,16 @@ impl Header {
     pub(crate) fn preset_refs(&self, refs: u32) {
         self.refs.store(refs, Ordering::Relaxed);
     }
+}
+
+/// Apart from what frees a task, which would have to save registers for it.
+///
+/// # Safety
+/// As for [`Arc::decrement_strong_count`].
+#[inline(never)]
+unsafe fn give_count_back(shared: NonNull<Shared>) {
+    // SAFETY: promised by the caller.
+    unsafe { Arc::decrement_strong_count(shared.as_ptr()) };
 }
 
 /// Where a task stands. See the picture in [`super`].

@@ -1,8 +1,7 @@
 //! The joint: the typed end of a task through which its output is taken and its cancellation asked.
 
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit};
-use std::ptr::NonNull;
+use std::mem::ManuallyDrop;
 use std::task::{Context, Poll, Waker};
 
 use tevent_core::asked;
@@ -34,16 +33,22 @@ impl<T> Joint<T> {
     }
 
     /// Waits for the end of the task.
+    #[inline]
     pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, TaskError>> {
-        if !self.is_finished() {
-            self.register(cx.waker());
-        }
-        // Asked again: cloning a foreign waker may have run the task to its end.
-        if !self.is_finished() {
-            asked::answer_local(|| (format!("the end of {}", observe::known(self.id())), 1));
+        if !self.is_finished() && !self.wait(cx.waker()) {
             return Poll::Pending;
         }
         Poll::Ready(self.take_output().unwrap_or(Err(TaskError::Cancelled)))
+    }
+
+    /// Whether the task has ended after all: cloning a foreign waker may have run it to its end.
+    #[inline(never)]
+    fn wait(&self, waker: &Waker) -> bool {
+        self.register(waker);
+        if !self.is_finished() {
+            asked::answer_local(|| (format!("the end of {}", observe::known(self.id())), 1));
+        }
+        self.is_finished()
     }
 
     /// The result, if the task has finished by itself and nobody has taken it.
@@ -53,12 +58,9 @@ impl<T> Joint<T> {
             return None;
         }
         header.clear(Flags::OUTPUT);
-        let mut output = MaybeUninit::<Result<T, Panic>>::uninit();
-        // SAFETY: the stage held the output, a `Result<T, Panic>`, which moves to `output`.
-        let output = unsafe {
-            (header.vtable.take_output)(self.task.raw(), NonNull::from(&mut output).cast());
-            output.assume_init()
-        };
+        let output = header.vtable.output;
+        // SAFETY: the output, a `Result<T, Panic>`, stood there, and moves here; the pointer is to the whole cell.
+        let output: Result<T, Panic> = unsafe { self.task.raw().byte_add(output).cast().read() };
         Some(output.map_err(|payload| TaskError::Panicked(*payload)))
     }
 
@@ -79,8 +81,13 @@ impl<T> Joint<T> {
     }
 
     /// Gives up the output but lets the task run on.
+    #[inline]
     pub(crate) fn detach(self) {
-        ManuallyDrop::new(self).release();
+        let joint = ManuallyDrop::new(self);
+        if joint.is_finished() || joint.has_joiner() {
+            return joint.release();
+        }
+        joint.task.header().clear(Flags::JOINT);
     }
 
     /// Drops the future and the output before it returns.
@@ -131,10 +138,12 @@ impl<T> Joint<T> {
     /// Whether the task has ended, its output was taken, and only this points to it: so most joints end.
     #[inline]
     fn is_all_there_is(&self) -> bool {
-        let header = self.task.header();
+        !self.has_joiner() && self.flags() == Flags::DONE.with(Flags::JOINT)
+    }
+
+    fn has_joiner(&self) -> bool {
         // SAFETY: owner's thread; the borrow ends in this line.
-        let nobody_waits = unsafe { &*header.joiner.get() }.is_none();
-        nobody_waits && header.flags.get() == Flags::DONE.with(Flags::JOINT)
+        unsafe { &*self.task.header().joiner.get() }.is_some()
     }
 
     #[inline(never)]
@@ -143,6 +152,7 @@ impl<T> Joint<T> {
         self.release();
     }
 
+    #[inline(never)]
     fn release(&self) {
         let header = self.task.header();
         // SAFETY: owner's thread; the borrow ends in this line.

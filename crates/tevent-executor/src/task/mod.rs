@@ -42,6 +42,7 @@ mod header;
 mod joint;
 mod life;
 mod live;
+mod pool;
 mod ready;
 mod remote;
 mod scoped;

@@ -1,5 +1,6 @@
 //! The shared part of an executor: what wakers reach, and the owner's own part behind it.
 
+use std::alloc::Layout;
 use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -13,6 +14,7 @@ use super::header::{Flags, Header};
 use super::joint::Joint;
 use super::life::Life;
 use super::live::LiveTable;
+use super::pool::Pool;
 use super::ready::ReadyQueue;
 use super::remote::{Pushed, RemoteStack};
 use super::task_ref::TaskRef;
@@ -29,6 +31,7 @@ pub(crate) struct Shared {
 struct Local {
     ready: UnsafeCell<ReadyQueue>,
     live: UnsafeCell<LiveTable>,
+    pool: UnsafeCell<Pool>,
     /// Spawned after the end, and to be dropped unpolled.
     doomed: UnsafeCell<VecDeque<NonNull<Header>>>,
     closed: Cell<bool>,
@@ -129,6 +132,23 @@ impl Shared {
         unsafe { &mut *self.local.ready.get() }.push(task);
     }
 
+    /// Memory for a task. Owner's thread.
+    #[inline]
+    pub(super) fn take_memory(&self, layout: Layout) -> NonNull<u8> {
+        // SAFETY: owner's thread: so says who spawns, as he holds an `Owner`; the borrow ends in this line.
+        unsafe { &mut *self.local.pool.get() }.take(layout)
+    }
+
+    /// Memory of a task that is gone. Owner's thread.
+    ///
+    /// # Safety
+    /// As for [`Pool::put`].
+    #[inline]
+    pub(super) unsafe fn put_memory(&self, memory: NonNull<u8>, layout: Layout) {
+        // SAFETY: as in `push_ready`; the rest is promised by the caller.
+        unsafe { (*self.local.pool.get()).put(memory, layout) };
+    }
+
     /// Takes a finished task off the table of live ones. Owner's thread.
     #[inline]
     pub(super) fn forget_live(&self, slot: u32) {
@@ -157,6 +177,7 @@ impl Owner {
         let local = Local {
             ready: UnsafeCell::default(),
             live: UnsafeCell::default(),
+            pool: UnsafeCell::default(),
             doomed: UnsafeCell::default(),
             closed: Cell::new(false),
             cancelling: Cell::new(false),
@@ -181,6 +202,7 @@ impl Owner {
 
     /// Spawns a task. On an executor that has ended the future is dropped, unpolled, before this returns; if that
     /// happens inside another such drop, soon after it.
+    #[inline]
     pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> Joint<F::Output> {
         // SAFETY: the future is 'static, so it may live as long as the task does.
         unsafe { self.spawn_scoped(future) }
@@ -190,14 +212,19 @@ impl Owner {
     ///
     /// # Safety
     /// The caller calls [`Joint::end_now`] before anything that the future or its output borrows goes away.
+    #[inline]
     pub(crate) unsafe fn spawn_scoped<F: Future>(&self, future: F) -> Joint<F::Output> {
         let task = TaskRef::spawn(future, &self.shared);
+        self.begin(task);
+        // SAFETY: the task is fresh and has no other joint.
+        unsafe { Joint::new(task) }
+    }
+
+    /// What comes after arrow 1, the same for tasks of all types.
+    #[inline]
+    fn begin(&self, task: TaskRef) {
         if self.local().closed.get() {
-            // SAFETY: owner's thread; the borrow ends in this line.
-            unsafe { &mut *self.local().doomed.get() }.push_back(task.raw());
-            task.header().slot.set(LiveTable::NO_SLOT);
-            task.leave_queue();
-            self.cancel_all();
+            self.doom(task);
         } else {
             // SAFETY: owner's thread; the borrow ends in this line.
             let slot = unsafe { &mut *self.local().live.get() }.insert(task.raw());
@@ -208,8 +235,17 @@ impl Owner {
                 self.shared.doorbell.ring_if_parked();
             }
         }
-        // SAFETY: the task is fresh and has no other joint.
-        unsafe { Joint::new(task) }
+    }
+
+    /// A task that was spawned after the end.
+    #[cold]
+    #[inline(never)]
+    fn doom(&self, task: TaskRef) {
+        // SAFETY: owner's thread; the borrow ends in this line.
+        unsafe { &mut *self.local().doomed.get() }.push_back(task.raw());
+        task.header().slot.set(LiveTable::NO_SLOT);
+        task.leave_queue();
+        self.cancel_all();
     }
 
     /// Runs the task at the head of the ready queue. `false`: there is none.
@@ -302,7 +338,7 @@ impl Owner {
     #[inline]
     fn give_memory_back(&self) {
         let local = self.local();
-        // SAFETY: owner's thread; nobody else's code runs here, and the borrows end before `shrink`.
+        // SAFETY: owner's thread; nobody else's code runs here, and the borrow ends before `shrink`.
         let (ready, live) = unsafe { (&*local.ready.get(), &*local.live.get()) };
         // Each task that comes or is woken is put into the queue.
         let woken = ready
@@ -319,6 +355,8 @@ impl Owner {
         if rests > ROOMY_RESTS && !local.cancelling.get() {
             self.shrink();
         }
+        // SAFETY: owner's thread; the borrow ends in this line.
+        unsafe { &mut *local.pool.get() }.rest(woken);
     }
 
     #[cold]
@@ -396,6 +434,8 @@ impl Owner {
         }
         self.cancel_doomed();
         self.empty_ready();
+        // SAFETY: owner's thread; the borrow ends in this line.
+        unsafe { &mut *self.local().pool.get() }.give_back(usize::MAX);
         self.local().cancelling.set(false);
     }
 
@@ -466,5 +506,29 @@ mod tests {
         }
         assert!(executor.park());
         assert_eq!(is_roomy(), (false, false));
+    }
+
+    #[test]
+    fn b55_the_memory_of_finished_tasks_is_used_again_and_comes_back_at_rest_and_at_the_end() {
+        if cfg!(miri) {
+            return;
+        }
+        let executor = Executor::for_tests();
+        // SAFETY: owner's thread; the borrow ends in its line.
+        let kept = || unsafe { &*executor.owner().local().pool.get() }.kept();
+        let spawn = || (0..900).for_each(|_| executor.spawn(async {}).detach());
+        for _ in 0..2 {
+            spawn();
+            assert_eq!(kept(), 0);
+            executor.enter(|| executor.run_ready(u32::MAX));
+            assert_eq!(kept(), 900);
+        }
+        // The first rest comes after the burst, which needed them.
+        for left in [900, 675, 507, 381, 286, 215, 215] {
+            assert_eq!((executor.park(), kept()), (true, left));
+        }
+        spawn();
+        executor.enter(|| executor.close());
+        assert_eq!(kept(), 0);
     }
 }

@@ -8,7 +8,7 @@ use tevent_core::sync::Arc;
 
 use super::cell;
 use super::guarded::guarded;
-use super::header::{Flags, Header};
+use super::header::{Flags, Header, Polled};
 use super::shared::Shared;
 use super::waker;
 
@@ -18,6 +18,7 @@ pub(super) struct TaskRef(NonNull<Header>);
 
 impl TaskRef {
     /// Arrow 1: a new task, `QUEUED`. The caller puts it into the table of live tasks and the ready queue.
+    #[inline]
     pub(super) fn spawn<F: Future>(future: F, shared: &Arc<Shared>) -> Self {
         Self(cell::allocate(future, shared))
     }
@@ -62,9 +63,11 @@ impl TaskRef {
         // SAFETY: the task outlives the waker: the owner's reference is not given back while RUNNING.
         let waker = unsafe { waker::borrowed(self.0) };
         // SAFETY: not DONE, so the stage holds the future; RUNNING keeps everybody else out; owner's thread.
-        let finished = unsafe { (header.vtable.poll)(self.0, &mut Context::from_waker(&waker)) };
-        if finished {
-            header.set(Flags::OUTPUT);
+        let polled = unsafe { (header.vtable.poll)(self.0, &mut Context::from_waker(&waker)) };
+        if polled != Polled::Pending {
+            if polled == Polled::Output {
+                header.set(Flags::OUTPUT);
+            }
             self.finish();
         } else if header.has(Flags::CANCELLED) {
             self.drop_future();
@@ -135,12 +138,16 @@ impl TaskRef {
     }
 
     /// Drops the output if it is still there. A panic of its destructor ends here.
-    #[inline(never)]
+    #[inline]
     pub(super) fn drop_output(self) {
-        let header = self.header();
-        if !header.has(Flags::OUTPUT) {
-            return;
+        if self.header().has(Flags::OUTPUT) {
+            self.drop_unwanted();
         }
+    }
+
+    #[inline(never)]
+    fn drop_unwanted(self) {
+        let header = self.header();
         header.clear(Flags::OUTPUT);
         // SAFETY: the stage held the output, and the flag that said so is gone; owner's thread.
         guarded(|| unsafe { (header.vtable.drop_output)(self.0) });
