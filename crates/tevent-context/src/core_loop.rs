@@ -185,6 +185,7 @@ impl Loop {
     /// The loop is about to sleep: from now on other threads ring. `false` if something has come already: then it must
     /// not.
     pub(crate) fn park(&self) -> bool {
+        self.timers.borrow_mut().rest();
         // Both look only after the doorbell is parked.
         self.executor.park() && !self.inboxes.has_any()
     }

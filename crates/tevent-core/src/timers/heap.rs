@@ -1,7 +1,7 @@
-//! The near timers in exact order: a 4-ary heap, whose root is due first.
+//! Near timers in exact order, as they come and go: a 4-ary heap, whose root is due first.
 
 use super::slots::{Place, Slots};
-use super::{Entry, HEAP_LIMIT, NEAR};
+use super::{Entry, HEAP, HEAP_LIMIT};
 
 /// Children of one node: four entries of 24 bytes lie within two cache lines.
 const ARITY: usize = 4;
@@ -113,7 +113,7 @@ impl Heap {
         // There are never more entries than slots, and slots are numbered with 32 bits.
         let position = position as u32;
         let place = Place {
-            bucket: NEAR,
+            bucket: HEAP,
             position,
         };
         slots.moved(entry.slot, place);

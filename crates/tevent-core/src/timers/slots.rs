@@ -2,7 +2,7 @@
 
 use std::mem::{self, ManuallyDrop};
 
-use super::{Entry, TimerKey};
+use super::{Entry, RUN, TimerKey};
 
 /// The end of the chain of free slots.
 const NO_SLOT: u32 = u32::MAX;
@@ -22,7 +22,7 @@ pub(super) struct Slots<T> {
 #[repr(align(32))]
 pub(super) struct Slot {
     deadline: u64,
-    /// Of a timer in a bucket; an entry in the heap knows it itself.
+    /// Of a timer in a bucket or in the run; an entry in the heap knows it itself.
     arrival: u64,
     /// An arrival's number; no arrival has the number of a free slot. No two timers of a table share one, also when the
     /// memory was given back in between, so a stale key can never fit.
@@ -40,7 +40,7 @@ pub(super) struct Slot {
 const FREE: u64 = 0;
 
 /// The bucket of a timer that waits for nothing.
-const IDLE: u16 = u16::MAX - 1;
+const IDLE: u16 = u16::MAX - 2;
 
 /// Where an entry is.
 #[derive(Clone, Copy)]
@@ -75,8 +75,8 @@ impl<T> Slots<T> {
         self.slots.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.taken == 0
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
 
     #[inline]
@@ -121,6 +121,12 @@ impl<T> Slots<T> {
             arrival,
             slot: number,
         }
+    }
+
+    /// The entry of a timer that leaves its bucket for the run.
+    pub(super) fn enter_run(&mut self, number: u32) -> Entry {
+        self.slots[number as usize].bucket = RUN;
+        self.entry(number)
     }
 
     /// Notes the entry of a timer that was put into a bucket.
