@@ -239,13 +239,13 @@ impl Loop {
 
     /// When the earliest timer is due.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let deadline = self.timers.borrow().next_deadline()?;
+        let deadline = self.timers.borrow_mut().next_deadline()?;
         Some(self.start + Duration::from_nanos(deadline))
     }
 
     /// How long until the earliest timer is due, by the clock of this moment: it is asked before a sleep only.
     pub(crate) fn until_next_timer(&self) -> Option<Duration> {
-        let deadline = self.timers.borrow().next_deadline()?;
+        let deadline = self.timers.borrow_mut().next_deadline()?;
         Some(Duration::from_nanos(deadline.saturating_sub(self.now())))
     }
 

@@ -16,7 +16,9 @@
 //! heap beside it. A table of few timers is a heap and nothing else.
 //!
 //! The order is exact because run and heap have it: the wheel only has to say which timers come later than all of
-//! those. No counter wraps, and no deadline is too far away: the wheel's digits are those of a `u64`.
+//! those. A timer that is put off stays where it is, which is too early then, and is looked at again when it would have
+//! been the first of the heap, or when its bucket is sorted. No counter wraps, and no deadline is too far away: the
+//! wheel's digits are those of a `u64`.
 
 mod bucket;
 mod heap;
@@ -60,10 +62,10 @@ const RUN: u16 = u16::MAX - 1;
 /// Deadlines are nanoseconds on whatever clock the caller reads; every `u64` is a valid deadline. The table itself has
 /// no clock: [`pop_due`](Self::pop_due) is told what time it is. A far timer comes and goes in O(1) steps; among n near
 /// ones it takes O(log n). On its way to being near a timer is moved a few times, at most once for each of eleven
-/// widths of buckets. All of a bucket are moved in one call, which takes longer than others then. No method drops a
-/// `T`: values come back to the caller, who can end the borrow of the table before a destructor runs. Memory is given
-/// back when timers leave after a burst; that of their slots after some [rests](Self::rest), when the last has left, also
-/// of those that stay.
+/// widths of buckets. One that is put off stays where it is, and is moved once more when its turn would have come. All
+/// of a bucket are moved in one call, which takes longer than others then. No method drops a `T`: values come back to
+/// the caller, who can end the borrow of the table before a destructor runs. Memory is given back when timers leave
+/// after a burst; that of their slots after some [rests](Self::rest), when the last has left, also of those that stay.
 ///
 /// ```
 /// use tevent_core::timers::Timers;
@@ -83,7 +85,7 @@ pub struct Timers<T> {
     run: Run,
     /// and the others. Not both are empty, unless the table is.
     heap: Heap,
-    /// All timers after `near`.
+    /// All timers after `near`. Those that were put off since are not looked at yet, here and in the heap.
     wheel: Wheel,
     near: u64,
     /// At this length the heap gives timers to the wheel.
@@ -206,29 +208,22 @@ impl<T> Timers<T> {
     /// there any more.
     #[inline]
     pub fn reset(&mut self, key: TimerKey, deadline: u64) -> Option<&mut u8> {
-        let place = self.slots.find(key)?.place();
-        let entry = Entry {
-            deadline,
-            arrival: self.next_arrival(),
-            slot: key.slot,
-        };
+        let slot = self.slots.find(key)?;
+        let (place, before) = (slot.place(), slot.deadline());
+        let arrival = self.next_arrival();
         match place {
-            Some(place) if place.bucket == HEAP && deadline <= self.near => {
-                self.slots.set_deadline(key.slot, deadline);
-                self.heap
-                    .change(place.position as usize, entry, &mut self.slots);
+            // Where it is it is looked at before its new deadline. So nobody has to move.
+            Some(place) if deadline >= before && place.bucket != RUN => {
+                self.slots.set_due(key.slot, deadline, arrival);
             }
-            // Nobody has to move: there is no order within a bucket.
-            Some(place) if wheel::is_bucket_of(place, self.near, deadline) => {
-                self.slots.enter(&entry, place);
-            }
-            place => {
-                place
-                    .into_iter()
-                    .for_each(|place| self.take(key.slot, place));
-                self.add(entry);
-                self.settle();
-            }
+            place => self.move_from(
+                place,
+                Entry {
+                    deadline,
+                    arrival,
+                    slot: key.slot,
+                },
+            ),
         }
         Some(self.slots.note(key.slot))
     }
@@ -294,9 +289,9 @@ impl<T> Timers<T> {
         mem::replace(self, empty)
     }
 
-    /// The earliest deadline, due or not.
+    /// The earliest deadline, due or not. Timers that were put off may be moved.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<u64> {
+    pub fn next_deadline(&mut self) -> Option<u64> {
         self.first().map(|entry| entry.deadline)
     }
 
@@ -333,7 +328,6 @@ impl<T> fmt::Debug for Timers<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timers")
             .field("len", &self.len())
-            .field("next_deadline", &self.next_deadline())
             .finish_non_exhaustive()
     }
 }
@@ -373,7 +367,7 @@ impl<T> Timers<T> {
     /// Adds what the heap may have to take. Number by number: the processor has them at hand, an entry goes through
     /// memory.
     fn add_near(&mut self, deadline: u64, arrival: u64, slot: u32) {
-        self.slots.set_deadline(slot, deadline);
+        self.slots.set_due(slot, deadline, arrival);
         if self.wheel.len() == 0 && self.heap.len() < FEW {
             self.near = self.near.max(deadline);
         }
@@ -385,6 +379,15 @@ impl<T> Timers<T> {
         if self.heap.len() > self.heap_limit {
             self.relieve();
         }
+    }
+
+    /// Moves an entry from where it is, if it is somewhere, to where it belongs.
+    fn move_from(&mut self, place: Option<Place>, entry: Entry) {
+        if let Some(place) = place {
+            self.take(entry.slot, place);
+        }
+        self.add(entry);
+        self.settle();
     }
 
     #[inline(always)] // as `occupy`
@@ -422,15 +425,27 @@ impl<T> Timers<T> {
 
     /// What is due first.
     #[inline]
-    fn first(&self) -> Option<&Entry> {
+    fn first(&mut self) -> Option<&Entry> {
+        while let Some(put_off) = self.put_off() {
+            self.heap.remove(0, &mut self.slots);
+            self.move_from(None, put_off);
+        }
         match (self.run.first(), self.heap.first()) {
             (Some(next), Some(late)) if late.order() < next.order() => Some(late),
             (next, late) => next.or(late),
         }
     }
 
+    /// The entry as it should be of the first in the heap, if that was put off since.
+    #[inline]
+    fn put_off(&self) -> Option<Entry> {
+        let first = self.heap.first()?;
+        let entry = self.slots.entry(first.slot);
+        (entry.arrival != first.arrival).then_some(entry)
+    }
+
     /// Sorts the bucket that is due first; one with very many timers is dealt out to narrower ones, unless they are all
-    /// due at the same time.
+    /// due at the same time. Those that were put off are put where they belong.
     fn refill(&mut self) {
         while self.is_empty() {
             self.heap_limit = HEAP_LIMIT;
@@ -439,19 +454,22 @@ impl<T> Timers<T> {
             let Some(first) = self.wheel.take_first(self.near) else {
                 return self.give_memory_back();
             };
-            let slots = first.bucket.slots();
-            if first.bucket.len() <= RUN_LIMIT || first.start == first.end {
-                self.near = first.end;
-                self.run.fill(slots.map(|slot| self.slots.enter_run(slot)));
-            } else {
-                self.near = first.start;
-                slots.for_each(|slot| self.put(self.slots.entry(slot)));
+            let is_run = first.bucket.len() <= RUN_LIMIT || first.start == first.end;
+            self.near = if is_run { first.end } else { first.start };
+            for slot in first.bucket.slots() {
+                let entry = self.slots.entry(slot);
+                if is_run && entry.deadline <= self.near {
+                    self.run.append(entry, &mut self.slots);
+                } else {
+                    self.put(entry);
+                }
             }
+            self.run.sort();
         }
     }
 
-    /// Gives what is not near what is due first to the wheel. Each time the limit doubles what is left, so a heap that cannot be
-    /// relieved, because its timers are all due at the same time, is not asked again for long.
+    /// Gives what is not near what is due first to the wheel. Each time the limit doubles what is left, so a heap that
+    /// cannot be relieved, because its timers are all due at the same time, is not asked again for long.
     fn relieve(&mut self) {
         let due = self.next_deadline().unwrap_or(0);
         if self.wheel.len() <= self.heap.len() {
@@ -460,6 +478,7 @@ impl<T> Timers<T> {
         self.near = self.wheel.earliest_near(self.near).max(due);
         let (near, wheel, slots) = (self.near, &mut self.wheel, &mut self.slots);
         self.heap.retain(|entry| {
+            *entry = slots.entry(entry.slot);
             let is_near = entry.deadline <= near;
             if !is_near {
                 wheel.put(near, *entry, slots);

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::slots::Slots;
 use super::{Entry, RUN_LIMIT};
 
 /// The slot of an entry that was taken out from between the others.
@@ -60,12 +61,17 @@ impl Run {
         }
     }
 
-    /// Takes in the timers of a bucket; it is empty.
-    pub(super) fn fill(&mut self, entries: impl Iterator<Item = Entry>) {
-        self.entries.extend(entries);
+    /// Adds an entry; the run is in no order then.
+    #[inline]
+    pub(super) fn append<T>(&mut self, entry: Entry, slots: &mut Slots<T>) {
+        self.entries.push(entry);
+        self.len += 1;
+        slots.enter_run(entry.slot);
+    }
+
+    pub(super) fn sort(&mut self) {
         self.entries
             .sort_unstable_by_key(|entry| Reverse(entry.order()));
-        self.len = self.entries.len();
     }
 
     /// Gives away what is later than `near`.
