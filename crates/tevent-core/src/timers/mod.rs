@@ -29,7 +29,7 @@ mod tests;
 mod wheel;
 
 use std::fmt;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 
 use heap::Heap;
 use run::Run;
@@ -187,9 +187,10 @@ impl<T> Timers<T> {
         if let Some(place) = self.slots.find(key)?.place() {
             self.take(key.slot, place);
         }
-        let value = self.slots.vacate(key.slot);
+        // As in `occupy`: nobody's destructor is to run in a panic.
+        let value = ManuallyDrop::new(self.slots.vacate(key.slot));
         self.settle();
-        value
+        ManuallyDrop::into_inner(value)
     }
 
     /// The value of a timer that has not been taken out.
@@ -314,7 +315,7 @@ impl<T> Timers<T> {
     /// Whether no timer has a deadline.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.run.is_empty() && self.heap.is_empty()
+        self.heap.is_empty() && self.run.is_empty()
     }
 }
 
