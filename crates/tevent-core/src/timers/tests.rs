@@ -356,8 +356,12 @@ fn b67_newcomers_send_the_end_of_the_run_back_into_the_wheel() {
     let (first, end) = (timers.next_deadline().expect("many"), timers.near);
     for number in 0..2 * HEAP_LIMIT as u64 {
         timers.insert(first + number * ((end - first) / 500), ());
-        timers.check();
+        // Each looks at all timers; Miri is slow.
+        if number % 16 == 0 {
+            timers.check();
+        }
     }
+    timers.check();
     assert!(timers.heap.len() <= HEAP_LIMIT && timers.run.len() < in_run);
     let mut before = 0;
     while let Some((deadline, ())) = timers.pop_due(u64::MAX) {
@@ -382,8 +386,8 @@ fn one_that_is_put_off_stays_where_it_is_until_its_turn_would_have_come() {
     let before = places(&timers);
     for (number, key) in (1..).zip(&keys) {
         timers.reset(*key, HOUR + BURST - number);
-        timers.check();
     }
+    timers.check();
     assert_eq!(places(&timers), before);
     assert_eq!(timers.pop_due(HOUR - 1), None);
     for number in 0..BURST {
