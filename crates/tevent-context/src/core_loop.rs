@@ -190,6 +190,7 @@ impl Loop {
     /// The loop is about to sleep: from now on other threads ring. `false` if something has come already: then it must
     /// not.
     pub(crate) fn park(&self) -> bool {
+        self.timers.borrow_mut().rest();
         // All look only after their bells are told to ring, and all bells are told.
         let is_quiet = self.signals.park(&self.reactor);
         self.executor.park() && !self.inboxes.has_any() && is_quiet
@@ -270,13 +271,13 @@ impl Loop {
 
     /// When the earliest timer is due.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let deadline = self.timers.borrow().next_deadline()?;
+        let deadline = self.timers.borrow_mut().next_deadline()?;
         Some(self.start + Duration::from_nanos(deadline))
     }
 
     /// How long until the earliest timer is due, by the clock of this moment: it is asked before a sleep only.
     pub(crate) fn until_next_timer(&self) -> Option<Duration> {
-        let deadline = self.timers.borrow().next_deadline()?;
+        let deadline = self.timers.borrow_mut().next_deadline()?;
         Some(Duration::from_nanos(deadline.saturating_sub(self.now())))
     }
 

@@ -39,3 +39,23 @@ fn b55_the_line_of_a_burst_of_immediates_is_given_back() {
         assert!(bytes_held() - before < 4096);
     });
 }
+
+#[test]
+fn b55_the_table_of_a_burst_of_sleeps_is_given_back_when_the_loop_has_rested() {
+    let context = Context::new().expect("a context");
+    context.block_on(async {
+        sleep(Duration::ZERO).await;
+        let before = bytes_held();
+        let mut burst: Vec<_> = (0..10_000)
+            .map(|_| Box::pin(sleep(Duration::from_secs(3600))))
+            .collect();
+        for sleep in &mut burst {
+            assert!(futures::poll!(sleep).is_pending());
+        }
+        drop(burst);
+        for _ in 0..30 {
+            sleep(Duration::from_micros(1)).await;
+        }
+        assert!(bytes_held() - before < 8192);
+    });
+}

@@ -1,7 +1,7 @@
-//! The near timers in exact order: a 4-ary heap, whose root is due first.
+//! Near timers in exact order, as they come and go: a 4-ary heap, whose root is due first.
 
 use super::slots::{Place, Slots};
-use super::{Entry, HEAP_LIMIT, NEAR};
+use super::{Entry, HEAP, HEAP_LIMIT};
 
 /// Children of one node: four entries of 24 bytes lie within two cache lines.
 const ARITY: usize = 4;
@@ -32,12 +32,6 @@ impl Heap {
         self.rise(self.0.len() - 1, entry, slots);
     }
 
-    /// Puts another entry in the place of the one at `position`, and where it belongs from there.
-    pub(super) fn change<T>(&mut self, position: usize, entry: Entry, slots: &mut Slots<T>) {
-        let gap = self.sink(position, entry, slots);
-        self.rise(gap, entry, slots);
-    }
-
     /// Takes out the entry at `position`; the last one fills the gap.
     #[inline]
     pub(super) fn remove<T>(&mut self, position: usize, slots: &mut Slots<T>) {
@@ -50,7 +44,8 @@ impl Heap {
     /// Puts the last entry in the place of another one; it is still in its own, too, where nobody sinks below it.
     fn fill<T>(&mut self, position: usize, slots: &mut Slots<T>) {
         let last = self.0[self.0.len() - 1];
-        self.change(position, last, slots);
+        let gap = self.sink(position, last, slots);
+        self.rise(gap, last, slots);
     }
 
     /// Adds an entry; the heap is in no order then.
@@ -58,9 +53,9 @@ impl Heap {
         self.0.push(entry);
     }
 
-    /// Takes out the entries that `keep` does not want. The others are in no order then.
-    pub(super) fn retain(&mut self, keep: impl FnMut(&Entry) -> bool) {
-        self.0.retain(keep);
+    /// Takes out the entries that `keep` does not want. The others, which it may change, are in no order then.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&mut Entry) -> bool) {
+        self.0.retain_mut(keep);
     }
 
     pub(super) fn reorder<T>(&mut self, slots: &mut Slots<T>) {
@@ -113,7 +108,7 @@ impl Heap {
         // There are never more entries than slots, and slots are numbered with 32 bits.
         let position = position as u32;
         let place = Place {
-            bucket: NEAR,
+            bucket: HEAP,
             position,
         };
         slots.moved(entry.slot, place);

@@ -1,33 +1,38 @@
 //! Deadlines in order: exact to the nanosecond, first come first served among equals, never early.
 //!
 //! ```text
-//!              near
-//!  heap .........|......... wheel ...................    entries (deadline, arrival, slot) here, slots there
-//!  exact order   |  buckets, later ones are wider
+//!               near
+//!  run, heap .....|......... wheel ..................    entries (deadline, arrival, slot) here, slots there
+//!  exact order    |  buckets, later ones are wider
 //!     ^                ^
 //!     |  bucket and position, and back
 //!     v                v
 //!  slots   [timer] [free ] [timer] ...                   a key names a slot; free ones are chained, values lie apart
 //! ```
 //!
-//! Most timers are cancelled while they are far away. So only the near ones are kept in order, by a heap; the others
-//! lie in the buckets of a wheel, where coming and going costs the same among a thousand and among a million. When the
-//! heap is empty, the bucket that is due first is poured into it. A table of few timers is a heap and nothing else.
+//! Most timers are cancelled while they are far away. So only the near ones are kept in order; the others lie in the
+//! buckets of a wheel, where coming and going costs the same among a thousand and among a million. When no near one is
+//! left, the bucket that is due first is sorted as a whole, and is the run; what comes later and is near goes into a
+//! heap beside it. A table of few timers is a heap and nothing else.
 //!
-//! The order is exact because the heap has it: the wheel only has to say which timers come later than all of those.
-//! No counter wraps, and no deadline is too far away: the wheel's digits are those of a `u64`.
+//! The order is exact because run and heap have it: the wheel only has to say which timers come later than all of
+//! those. A timer that is put off stays where it is, which is too early then, and is looked at again when it would have
+//! been the first of the heap, or when its bucket is sorted. No counter wraps, and no deadline is too far away: the
+//! wheel's digits are those of a `u64`.
 
 mod bucket;
 mod heap;
+mod run;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod wheel;
 
 use std::fmt;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 
 use heap::Heap;
+use run::Run;
 use slots::{Place, Slots};
 use wheel::Wheel;
 
@@ -40,17 +45,27 @@ const FEW: usize = 64;
 /// The heap gives timers to the wheel when it gets longer than this, and than twice of what it had to keep.
 const HEAP_LIMIT: usize = 2 * FEW;
 
+/// A bucket of up to so many timers is sorted as it is: the longest that one call sorts.
+const RUN_LIMIT: usize = 4096;
+
+/// So often the memory of a burst is kept for the next one.
+const ROOMY_RESTS: u32 = 16;
+
 /// The heap, where the wheel has its buckets.
-const NEAR: u16 = u16::MAX;
+const HEAP: u16 = u16::MAX;
+
+/// The run.
+const RUN: u16 = u16::MAX - 1;
 
 /// Values of type `T` with a deadline each, taken out in the order of the deadlines.
 ///
 /// Deadlines are nanoseconds on whatever clock the caller reads; every `u64` is a valid deadline. The table itself has
 /// no clock: [`pop_due`](Self::pop_due) is told what time it is. A far timer comes and goes in O(1) steps; among n near
 /// ones it takes O(log n). On its way to being near a timer is moved a few times, at most once for each of eleven
-/// widths of buckets. All of a bucket are moved in one call, which takes longer than others then. No method drops a
-/// `T`: values come back to the caller, who can end the borrow of the table before a destructor runs. Memory is given
-/// back when timers leave after a burst; that of their slots when the last has left, also of those that stay.
+/// widths of buckets. One that is put off stays where it is, and is moved once more when its turn would have come. All
+/// of a bucket are moved in one call, which takes longer than others then. No method drops a `T`: values come back to
+/// the caller, who can end the borrow of the table before a destructor runs. Memory is given back when timers leave
+/// after a burst; that of their slots after some [rests](Self::rest), when the last has left, also of those that stay.
 ///
 /// ```
 /// use tevent_core::timers::Timers;
@@ -66,14 +81,20 @@ const NEAR: u16 = u16::MAX;
 /// ```
 pub struct Timers<T> {
     slots: Slots<T>,
-    /// All timers up to `near`. Not empty, unless the table is.
+    /// All timers up to `near`: those of a bucket that was sorted,
+    run: Run,
+    /// and the others. Not both are empty, unless the table is.
     heap: Heap,
-    /// All others.
+    /// All timers after `near`. Those that were put off since are not looked at yet, here and in the heap.
     wheel: Wheel,
     near: u64,
     /// At this length the heap gives timers to the wheel.
     heap_limit: usize,
     arrivals: u64,
+    /// How many there had been when the owner rested last.
+    arrivals_before: u64,
+    /// How often in a row he has rested with much more memory than had been needed.
+    roomy_rests: u32,
 }
 
 /// Names one timer of the table that gave it out, and finds nothing once that timer has been taken out.
@@ -107,11 +128,14 @@ impl<T> Timers<T> {
     pub const fn new() -> Self {
         Self {
             slots: Slots::new(),
+            run: Run::new(),
             heap: Heap::new(),
             wheel: Wheel::new(),
             near: 0,
             heap_limit: HEAP_LIMIT,
             arrivals: 0,
+            arrivals_before: 0,
+            roomy_rests: 0,
         }
     }
 
@@ -161,11 +185,12 @@ impl<T> Timers<T> {
     #[inline(always)] // as `occupy`: a value comes back the same way
     pub fn remove(&mut self, key: TimerKey) -> Option<T> {
         if let Some(place) = self.slots.find(key)?.place() {
-            self.take(place);
+            self.take(key.slot, place);
         }
-        let value = self.slots.vacate(key.slot);
+        // As in `occupy`: nobody's destructor is to run in a panic.
+        let value = ManuallyDrop::new(self.slots.vacate(key.slot));
         self.settle();
-        value
+        ManuallyDrop::into_inner(value)
     }
 
     /// The value of a timer that has not been taken out.
@@ -184,27 +209,22 @@ impl<T> Timers<T> {
     /// there any more.
     #[inline]
     pub fn reset(&mut self, key: TimerKey, deadline: u64) -> Option<&mut u8> {
-        let place = self.slots.find(key)?.place();
-        let entry = Entry {
-            deadline,
-            arrival: self.next_arrival(),
-            slot: key.slot,
-        };
+        let slot = self.slots.find(key)?;
+        let (place, before) = (slot.place(), slot.deadline());
+        let arrival = self.next_arrival();
         match place {
-            Some(place) if place.bucket == NEAR && deadline <= self.near => {
-                self.slots.set_deadline(key.slot, deadline);
-                self.heap
-                    .change(place.position as usize, entry, &mut self.slots);
+            // Where it is it is looked at before its new deadline. So nobody has to move.
+            Some(place) if deadline >= before && place.bucket != RUN => {
+                self.slots.set_due(key.slot, deadline, arrival);
             }
-            // Nobody has to move: there is no order within a bucket.
-            Some(place) if wheel::is_bucket_of(place, self.near, deadline) => {
-                self.slots.enter(&entry, place);
-            }
-            place => {
-                place.into_iter().for_each(|place| self.take(place));
-                self.add(entry);
-                self.settle();
-            }
+            place => self.move_from(
+                place,
+                Entry {
+                    deadline,
+                    arrival,
+                    slot: key.slot,
+                },
+            ),
         }
         Some(self.slots.note(key.slot))
     }
@@ -214,7 +234,7 @@ impl<T> Timers<T> {
     #[inline]
     pub fn disarm(&mut self, key: TimerKey) -> Option<&mut u8> {
         let place = self.slots.find(key)?.place()?;
-        self.take(place);
+        self.take(key.slot, place);
         self.slots.rest(key.slot);
         self.settle();
         Some(self.slots.note(key.slot))
@@ -244,11 +264,15 @@ impl<T> Timers<T> {
     ///
     /// If a timer that stays is due and was given no value.
     pub fn pop_due(&mut self, now: u64) -> Option<(u64, T)> {
-        let &Entry { deadline, slot, .. } = self.heap.first()?;
+        let &Entry { deadline, slot, .. } = self.first()?;
         if deadline > now {
             return None;
         }
-        self.heap.remove(0, &mut self.slots);
+        if self.run.first().is_some_and(|next| next.slot == slot) {
+            self.run.pop();
+        } else {
+            self.heap.remove(0, &mut self.slots);
+        }
         let value = self.slots.fire(slot);
         self.settle();
         let value = value.expect("a timer that stays needs a value before it is due: `fill` it");
@@ -260,27 +284,38 @@ impl<T> Timers<T> {
     pub fn take_all(&mut self) -> Self {
         let empty = Self {
             arrivals: self.arrivals,
+            arrivals_before: self.arrivals,
             ..Self::new()
         };
         mem::replace(self, empty)
     }
 
-    /// The earliest deadline, due or not.
+    /// The earliest deadline, due or not. Timers that were put off may be moved.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<u64> {
-        self.heap.first().map(|entry| entry.deadline)
+    pub fn next_deadline(&mut self) -> Option<u64> {
+        self.first().map(|entry| entry.deadline)
+    }
+
+    /// The table's owner is about to wait for something. What a burst of timers has left behind is given back when it
+    /// has not been needed for some such rests and no timer is there: at once, the next burst would only ask for it
+    /// again.
+    #[inline]
+    pub fn rest(&mut self) {
+        if self.slots.len() > KEPT_SLOTS {
+            self.rest_roomy();
+        }
     }
 
     /// How many timers have a deadline.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.heap.len() + self.wheel.len()
+        self.run.len() + self.heap.len() + self.wheel.len()
     }
 
     /// Whether no timer has a deadline.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.heap.is_empty() && self.run.is_empty()
     }
 }
 
@@ -294,7 +329,6 @@ impl<T> fmt::Debug for Timers<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timers")
             .field("len", &self.len())
-            .field("next_deadline", &self.next_deadline())
             .finish_non_exhaustive()
     }
 }
@@ -334,7 +368,7 @@ impl<T> Timers<T> {
     /// Adds what the heap may have to take. Number by number: the processor has them at hand, an entry goes through
     /// memory.
     fn add_near(&mut self, deadline: u64, arrival: u64, slot: u32) {
-        self.slots.set_deadline(slot, deadline);
+        self.slots.set_due(slot, deadline, arrival);
         if self.wheel.len() == 0 && self.heap.len() < FEW {
             self.near = self.near.max(deadline);
         }
@@ -348,6 +382,15 @@ impl<T> Timers<T> {
         }
     }
 
+    /// Moves an entry from where it is, if it is somewhere, to where it belongs.
+    fn move_from(&mut self, place: Option<Place>, entry: Entry) {
+        if let Some(place) = place {
+            self.take(entry.slot, place);
+        }
+        self.add(entry);
+        self.settle();
+    }
+
     #[inline(always)] // as `occupy`
     fn put(&mut self, entry: Entry) {
         if entry.deadline <= self.near {
@@ -358,18 +401,18 @@ impl<T> Timers<T> {
     }
 
     #[inline(always)] // as `occupy`: its place, too, is two numbers
-    fn take(&mut self, place: Place) {
-        if place.bucket == NEAR {
-            self.heap.remove(place.position as usize, &mut self.slots);
-        } else {
-            self.wheel.take(place, &mut self.slots);
+    fn take(&mut self, slot: u32, place: Place) {
+        match place.bucket {
+            HEAP => self.heap.remove(place.position as usize, &mut self.slots),
+            RUN => self.run.remove(&self.slots.entry(slot)),
+            _ => self.wheel.take(place, &mut self.slots),
         }
     }
 
     /// An entry has been taken out, and its slot knows.
     #[inline]
     fn settle(&mut self) {
-        if self.heap.is_empty() && !self.is_little() {
+        if self.is_empty() && !self.is_little() {
             self.refill();
         }
     }
@@ -378,28 +421,56 @@ impl<T> Timers<T> {
     /// time.
     #[inline]
     fn is_little(&self) -> bool {
-        self.wheel.len() == 0 && self.slots.len() <= KEPT_SLOTS
+        self.wheel.len() == 0 && self.heap_limit == HEAP_LIMIT && self.roomy_rests <= ROOMY_RESTS
     }
 
-    /// Pours buckets into the heap until it has the timer that is due first. One with few timers is poured as it is;
-    /// one with many is dealt out to narrower buckets, so that the heap stays short.
-    fn refill(&mut self) {
-        while self.heap.is_empty() {
-            let Some(first) = self.wheel.take_first(self.near) else {
-                return self.give_memory_back();
-            };
-            self.heap_limit = HEAP_LIMIT;
-            self.heap.give_memory_back();
-            let is_small = first.bucket.len() <= FEW;
-            self.near = if is_small { first.end } else { first.start };
-            for slot in first.bucket.slots() {
-                self.put(self.slots.entry(slot));
-            }
+    /// What is due first.
+    #[inline]
+    fn first(&mut self) -> Option<&Entry> {
+        while let Some(put_off) = self.put_off() {
+            self.heap.remove(0, &mut self.slots);
+            self.move_from(None, put_off);
+        }
+        match (self.run.first(), self.heap.first()) {
+            (Some(next), Some(late)) if late.order() < next.order() => Some(late),
+            (next, late) => next.or(late),
         }
     }
 
-    /// Gives what is not due first to the wheel. Each time the limit doubles what is left, so a heap that cannot be
-    /// relieved, because its timers are all due at the same time, is not asked again for long.
+    /// The entry as it should be of the first in the heap, if that was put off since.
+    #[inline]
+    fn put_off(&self) -> Option<Entry> {
+        let first = self.heap.first()?;
+        let entry = self.slots.entry(first.slot);
+        (entry.arrival != first.arrival).then_some(entry)
+    }
+
+    /// Sorts the bucket that is due first; one with very many timers is dealt out to narrower ones, unless they are all
+    /// due at the same time. Those that were put off are put where they belong.
+    fn refill(&mut self) {
+        while self.is_empty() {
+            self.heap_limit = HEAP_LIMIT;
+            self.heap.give_memory_back();
+            self.run.give_memory_back();
+            let Some(first) = self.wheel.take_first(self.near) else {
+                return self.give_memory_back();
+            };
+            let is_run = first.bucket.len() <= RUN_LIMIT || first.start == first.end;
+            self.near = if is_run { first.end } else { first.start };
+            for slot in first.bucket.slots() {
+                let entry = self.slots.entry(slot);
+                if is_run && entry.deadline <= self.near {
+                    self.run.append(entry, &mut self.slots);
+                } else {
+                    self.put(entry);
+                }
+            }
+            self.run.sort();
+        }
+    }
+
+    /// Gives what is not near what is due first to the wheel. Each time the limit doubles what is left, so a heap that
+    /// cannot be relieved, because its timers are all due at the same time, is not asked again for long.
     fn relieve(&mut self) {
         let due = self.next_deadline().unwrap_or(0);
         if self.wheel.len() <= self.heap.len() {
@@ -408,6 +479,7 @@ impl<T> Timers<T> {
         self.near = self.wheel.earliest_near(self.near).max(due);
         let (near, wheel, slots) = (self.near, &mut self.wheel, &mut self.slots);
         self.heap.retain(|entry| {
+            *entry = slots.entry(entry.slot);
             let is_near = entry.deadline <= near;
             if !is_near {
                 wheel.put(near, *entry, slots);
@@ -415,6 +487,8 @@ impl<T> Timers<T> {
             is_near
         });
         self.heap.reorder(slots);
+        self.run
+            .give_later(near, |entry| wheel.put(near, entry, slots));
         self.heap_limit = HEAP_LIMIT.max(2 * self.heap.len());
     }
 
@@ -428,14 +502,22 @@ impl<T> Timers<T> {
         }
     }
 
-    /// No timer has a deadline.
+    #[cold]
+    fn rest_roomy(&mut self) {
+        let came = self.arrivals - mem::replace(&mut self.arrivals_before, self.arrivals);
+        let needed = self.slots.taken().max(came as usize);
+        self.roomy_rests = if needed < self.slots.len() / 4 {
+            self.roomy_rests + 1
+        } else {
+            0
+        };
+        self.give_memory_back();
+    }
+
+    /// That of the whole table, if it is empty and has been so for long, or nearly.
     fn give_memory_back(&mut self) {
-        self.heap_limit = HEAP_LIMIT;
-        self.heap.give_memory_back();
-        if self.slots.is_empty() && self.slots.len() > KEPT_SLOTS {
-            self.slots = Slots::new();
-            self.heap = Heap::new();
-            self.wheel = Wheel::new();
+        if self.slots.taken() == 0 && self.roomy_rests > ROOMY_RESTS {
+            drop(self.take_all());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem::{self, ManuallyDrop};
 
-use super::{Entry, TimerKey};
+use super::{Entry, RUN, TimerKey};
 
 /// The end of the chain of free slots.
 const NO_SLOT: u32 = u32::MAX;
@@ -22,7 +22,7 @@ pub(super) struct Slots<T> {
 #[repr(align(32))]
 pub(super) struct Slot {
     deadline: u64,
-    /// Of a timer in a bucket; an entry in the heap knows it itself.
+    /// Of the deadline: an entry in the heap that has another one is not what it should be.
     arrival: u64,
     /// An arrival's number; no arrival has the number of a free slot. No two timers of a table share one, also when the
     /// memory was given back in between, so a stale key can never fit.
@@ -40,7 +40,7 @@ pub(super) struct Slot {
 const FREE: u64 = 0;
 
 /// The bucket of a timer that waits for nothing.
-const IDLE: u16 = u16::MAX - 1;
+const IDLE: u16 = u16::MAX - 2;
 
 /// Where an entry is.
 #[derive(Clone, Copy)]
@@ -50,6 +50,11 @@ pub(super) struct Place {
 }
 
 impl Slot {
+    #[inline]
+    pub(super) fn deadline(&self) -> u64 {
+        self.deadline
+    }
+
     /// `None`: it waits for nothing.
     #[inline]
     pub(super) fn place(&self) -> Option<Place> {
@@ -75,8 +80,8 @@ impl<T> Slots<T> {
         self.slots.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.taken == 0
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
 
     #[inline]
@@ -107,11 +112,14 @@ impl<T> Slots<T> {
     }
 
     #[inline]
-    pub(super) fn set_deadline(&mut self, number: u32, deadline: u64) {
-        self.slots[number as usize].deadline = deadline;
+    pub(super) fn set_due(&mut self, number: u32, deadline: u64, arrival: u64) {
+        let slot = &mut self.slots[number as usize];
+        slot.deadline = deadline;
+        slot.arrival = arrival;
     }
 
-    /// The entry of a timer in a bucket.
+    /// The entry of a timer that has a deadline.
+    #[inline]
     pub(super) fn entry(&self, number: u32) -> Entry {
         let Slot {
             deadline, arrival, ..
@@ -121,6 +129,12 @@ impl<T> Slots<T> {
             arrival,
             slot: number,
         }
+    }
+
+    /// Tells a timer that its entry is in the run now.
+    #[inline]
+    pub(super) fn enter_run(&mut self, number: u32) {
+        self.slots[number as usize].bucket = RUN;
     }
 
     /// Notes the entry of a timer that was put into a bucket.

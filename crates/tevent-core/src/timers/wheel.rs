@@ -136,12 +136,6 @@ impl Wheel {
     }
 }
 
-/// Whether `place` is in the bucket of `deadline`.
-#[inline]
-pub(super) fn is_bucket_of(place: Place, near: u64, deadline: u64) -> bool {
-    deadline > near && usize::from(place.bucket) == number(near, deadline)
-}
-
 /// The number of the bucket of a deadline that is later than `near`.
 #[inline]
 pub(super) fn number(near: u64, deadline: u64) -> usize {

@@ -140,7 +140,7 @@ impl Pair {
     }
 
     /// Asserts what can be seen from outside.
-    pub(crate) fn compare(&self) {
+    pub(crate) fn compare(&mut self) {
         assert_eq!(self.timers.len(), self.model.len());
         assert_eq!(self.timers.is_empty(), self.model.is_empty());
         let first = self.model.first_key_value().map(|(place, _)| place.0);
