@@ -208,8 +208,9 @@ impl Loop {
 
     /// Somebody may sleep on the descriptor from now on.
     pub(crate) fn lend(&self) {
-        if !self.lent.replace(true) && !self.running.get() {
-            self.rest(false);
+        let is_first = !self.lent.replace(true);
+        if is_first && !self.running.get() && self.process.is_current() {
+            self.leave_parked(false);
         }
     }
 
@@ -221,7 +222,7 @@ impl Loop {
 
     /// Leaves the loop parked, so that whatever happens between two turns rings; and rings for what is there already,
     /// or will be with time, unless the caller is told.
-    fn rest(&self, is_told: bool) {
+    fn leave_parked(&self, is_told: bool) {
         let has_timers = !self.timers.borrow().is_empty();
         let is_idle = self.park() && !self.has_work() && !has_timers;
         let may_be_more = self.full.take();
@@ -353,10 +354,13 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.running.set(false);
         self.0.forget_time();
+        // In both ways: it was said of this run.
         let is_told = self.0.told.take();
         if self.0.is_lent() {
-            self.0.rest(is_told);
+            self.0.leave_parked(is_told);
         } else {
+            self.0.timers.borrow_mut().rest();
+            self.0.executor.rest();
             // Not left to the next turn: until then a lent descriptor may be closed.
             self.0.fds.prepare(&self.0.reactor);
         }

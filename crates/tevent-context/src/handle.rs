@@ -135,7 +135,8 @@ impl Handle {
         !self.inner.process.is_current()
     }
 
-    /// The reactor of this loop, for those who bring sources of their own.
+    /// The reactor of this loop, for those who bring sources of their own. Signals are the loop's: it decides when they
+    /// wake the reactor, so listen by [`Handle::signal`] or a [`Signal`](crate::Signal).
     ///
     /// # Errors
     /// If the context has ended.

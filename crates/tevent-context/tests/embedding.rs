@@ -232,8 +232,9 @@ fn nobody_rings_between_two_turns_before_the_descriptor_is_asked_for() {
     let (sender, receiver) = oneshot::channel::<()>();
     let task = context.spawn(async { receiver.await.expect("sent") });
     let handle = context.handle();
-    let _timer = handle.timer(handle.read_clock() + ms(3_600_000), |_, _| ());
+    let _timer = handle.timer(handle.read_clock() + ms(5), |_, _| ());
     while context.turn(Some(Duration::ZERO)).expect("a turn").more {}
+    thread::sleep(ms(10));
     thread::spawn(move || sender.send(()))
         .join()
         .expect("no panic")

@@ -59,3 +59,18 @@ fn b55_the_table_of_a_burst_of_sleeps_is_given_back_when_the_loop_has_rested() {
         assert!(bytes_held() - before < 8192);
     });
 }
+
+#[test]
+fn b55_a_burst_is_given_back_also_if_the_loop_is_turned_by_a_host_and_never_sleeps() {
+    let context = Context::new().expect("a context");
+    let before = bytes_held();
+    for _ in 0..10_000 {
+        let nap = async { sleep(Duration::from_nanos(1)).await };
+        context.spawn(nap).detach();
+    }
+    for _ in 0..1000 {
+        context.spawn(async {}).detach();
+        context.turn(Some(Duration::ZERO)).expect("a turn");
+    }
+    assert!(bytes_held() - before < 64 * 1024);
+}

@@ -4,9 +4,10 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
-use std::{io, thread};
+use std::{hint, io, thread};
 
 use tevent_context::{Context, Signal, SignalKind};
 use tevent_reactor::{Found, OsPoller, Poller};
@@ -48,6 +49,45 @@ fn two_loops_are_told_of_every_signal() {
     for told in loops {
         assert_eq!(told.join().unwrap(), SIGNALS);
     }
+}
+
+/// Runs a loop until it was told of so many signals, and says of each that it was.
+fn answer(kind: SignalKind, signals: u64, told: &AtomicU64, all_listen: &Barrier) {
+    let context = Context::new().unwrap();
+    let mut signal = Signal::new(&context.handle(), kind).unwrap();
+    all_listen.wait();
+    context.block_on(async {
+        while told.load(Ordering::Relaxed) < signals {
+            let count = signal.recv().await.unwrap().count;
+            let before = told.fetch_add(count, Ordering::Relaxed);
+            // The next one is on its way: it comes now or then while this loop looks, parks or sleeps.
+            (0..before % 256).for_each(|step| _ = hint::black_box(step));
+        }
+    });
+}
+
+/// The next signal is raised only when all loops have told of the one before: a wake that is lost is never made up for.
+fn no_signal_is_slept_over(loops: usize) {
+    const SIGNALS: u64 = 20_000;
+    let told: Vec<AtomicU64> = (0..loops).map(|_| AtomicU64::new(0)).collect();
+    let all_listen = Barrier::new(loops + 1);
+    // SAFETY: ends the process if a loop sleeps on.
+    unsafe { libc::alarm(60) };
+    thread::scope(|scope| {
+        for told in &told {
+            scope.spawn(|| answer(SignalKind::USER1, SIGNALS, told, &all_listen));
+        }
+        all_listen.wait();
+        for signal in 1..=SIGNALS {
+            raise(SignalKind::USER1);
+            let is_late = |told: &AtomicU64| told.load(Ordering::Relaxed) < signal;
+            while told.iter().any(is_late) {
+                hint::spin_loop();
+            }
+        }
+    });
+    // SAFETY: as above.
+    unsafe { libc::alarm(0) };
 }
 
 /// True if the child's signals are its own, and the parent's loop is not.
@@ -117,6 +157,8 @@ fn only_a_loop_that_is_about_to_sleep_is_woken() {
         })
         .build()
         .unwrap();
+    // One that has gone before the loop has run wants nothing any more.
+    drop(Signal::new(&context.handle(), kind).unwrap());
     let mut signal = Signal::new(&context.handle(), kind).unwrap();
     for _ in 0..3 {
         assert_eq!(context.block_on(signal.recv()).unwrap().count, 1);
@@ -137,5 +179,7 @@ fn only_a_loop_that_is_about_to_sleep_is_woken() {
 fn b80_b81_loops_and_processes_have_signals_of_their_own() {
     only_a_loop_that_is_about_to_sleep_is_woken();
     two_loops_are_told_of_every_signal();
+    no_signal_is_slept_over(1);
+    no_signal_is_slept_over(2);
     a_child_listens_with_a_context_of_its_own();
 }

@@ -94,11 +94,16 @@ impl Executor {
     /// Says that the loop is about to sleep, or to return to its host: the first wake from elsewhere rings from now on.
     /// `false` if such wakes wait already: then do not sleep.
     ///
-    /// The memory of a burst of tasks comes back when the loop has slept a few times without a need of it. A loop that
-    /// never sleeps keeps it.
+    /// It is a [rest](Self::rest), too.
     #[must_use = "a loop with work must not sleep"]
     pub fn park(&self) -> bool {
         self.owner.park()
+    }
+
+    /// Says that the loop rests. The memory of a burst of tasks comes back when it has rested a few times without a
+    /// need of it; a loop that never rests keeps it.
+    pub fn rest(&self) {
+        self.owner.give_memory_back();
     }
 
     /// Says that the loop runs: nobody rings from now on. Call [`Executor::accept_remote`] before the next

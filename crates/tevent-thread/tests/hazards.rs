@@ -208,7 +208,7 @@ fn b57_what_was_accepted_before_the_end_is_dropped_once_by_the_loop() {
 #[test]
 fn b63_a_loop_that_sleeps_is_woken_by_one_write_for_all_messages() {
     let context = context();
-    let _host_s = context.as_fd(); // a host may sleep on it
+    let _lent = context.as_fd(); // a host may sleep on it
     let mailbox = Mailbox::new(&context.handle(), |_, _: u32| ()).expect("a living loop");
     for _ in 0..3 {
         let sender = mailbox.sender();

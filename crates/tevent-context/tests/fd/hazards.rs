@@ -3,9 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -46,6 +48,34 @@ fn b26_a_number_closed_and_used_again_in_one_batch_gets_nothing_of_the_old_one()
     signal(born.borrow().as_ref().unwrap().get_ref());
     rig.turn();
     rig.log.expect(&["stale"]);
+}
+
+#[test]
+fn b25_a_future_leaked_by_an_event_that_has_ended_does_not_wait_for_the_next_descriptor() {
+    let rig = Rig::new();
+    let slot = Slot::<FdEvent<OwnedFd>>::default();
+    let mine = Rc::clone(&slot);
+    let event = rig.context.handle().fd(readable(), READ, move |this, _| {
+        drop(take(&mine));
+        let mut leaked = Box::pin(this.readable());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(leaked.as_mut().poll(&mut cx).is_pending());
+        mem::forget(leaked);
+    });
+    *slot.borrow_mut() = Some(event.unwrap());
+    rig.turn();
+    rig.turn();
+    let next = FdEvent::new(&rig.context.handle(), readable()).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(
+        Box::pin(next.writable())
+            .as_mut()
+            .poll(&mut cx)
+            .is_pending()
+    );
+    let found = rig.polls.woken.get();
+    rig.turn();
+    assert_eq!(rig.polls.woken.get(), found, "nobody waits for it");
 }
 
 #[test]

@@ -336,7 +336,7 @@ impl Owner {
     /// Gives back what a burst of tasks has left behind, once it has not been needed for a while: the next one would
     /// only ask for it again.
     #[inline]
-    fn give_memory_back(&self) {
+    pub(crate) fn give_memory_back(&self) {
         let local = self.local();
         // SAFETY: owner's thread; nobody else's code runs here, and the borrow ends before `shrink`.
         let (ready, live) = unsafe { (&*local.ready.get(), &*local.live.get()) };

@@ -106,7 +106,7 @@ impl Subscription {
 
     /// The next that there is to tell: with siginfos, one delivery; without, all that came since the last call. Fewer
     /// than were [pending](Self::pending) may come out, if siginfos were lost or are still being written: whoever is
-    /// writing rings the bell when it has.
+    /// writing rings the bell when it has, if anybody awaits it.
     #[must_use]
     pub fn take(&self) -> Option<Delivery> {
         let (count, taken) = match &self.infos {

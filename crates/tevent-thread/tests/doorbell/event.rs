@@ -183,7 +183,7 @@ fn e8_what_the_batch_posts_waits_until_descriptors_had_their_turn() {
 #[test]
 fn e9_b63_a_sleeping_loop_is_rung_once_for_any_number_of_posts() {
     let rig = Rig::new();
-    let _host_s = rig.context.as_fd(); // a host may sleep on it
+    let _lent = rig.context.as_fd(); // a host may sleep on it
     let events = [(); 10].map(|()| rig.event(|_| ()));
     let posters: Vec<EventPoster> = events.iter().map(|event| event.poster()).collect();
     for _ in 0..3 {

@@ -8,7 +8,8 @@ use super::node::Node;
 /// A list that becomes empty keeps room for so many: a page.
 const KEPT_WHEN_EMPTY: usize = 512;
 
-/// So many nodes that nobody needs any more are kept for those who come next.
+/// So many nodes that nobody needs any more are kept for those who come next, with the room of their lines: a few
+/// kilobytes, and 200 at the worst.
 const KEPT_NODES: usize = 64;
 
 /// One node per number that an event lives on. A list, for the system always gives the lowest number that is free, and
@@ -91,10 +92,12 @@ mod tests {
     #[test]
     fn a_node_is_used_again_once_nobody_has_it() {
         let mut numbers = Numbers::default();
+        numbers.enter(5).is_dirty.set(true);
         let five = Rc::as_ptr(numbers.enter(5));
         numbers.remove(5);
         let seven = numbers.enter(7);
         assert_eq!((Rc::as_ptr(seven), seven.fd()), (five, 7));
+        assert!(!seven.is_dirty.get(), "it is all new");
         for fd in 0..100 {
             numbers.enter(fd);
         }

@@ -53,6 +53,10 @@ impl Seat {
         self.flags.get()
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.get()
+    }
+
     /// Takes a place for the handler. The kernel is not yet asked.
     pub(super) fn join(&self, watcher: Rc<dyn Watcher>, flags: FdFlags) {
         self.place

@@ -77,6 +77,8 @@ impl Future for FdReady<'_> {
         }
         let looked = match self.place {
             Some(place) => self.look(place, cx.waker()),
+            // Its own handler still sees an event that has ended: nobody will be told, and the node is for others.
+            None if self.seat.has_ended() => Poll::Pending,
             None => {
                 self.join(cx.waker().clone());
                 Poll::Pending
