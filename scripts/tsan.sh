@@ -18,7 +18,7 @@ need_nightly rust-src
 choose_packages --workspace -- "$@"
 choose_targets --lib --tests -- "$@"
 target_dir tsan
-export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}"
+export RUSTFLAGS="-Zsanitizer=thread --cfg sanitized ${RUSTFLAGS:-}"
 # A test runs the example's own program, which `--tests` alone would not build.
 [ "${packages[*]}" = --workspace ] && cargo +nightly build --workspace --examples -Zbuild-std --target "$(host)"
 cargo +nightly test --no-fail-fast "${packages[@]}" -Zbuild-std --target "$(host)" "${targets[@]}" "$@"

@@ -443,3 +443,63 @@ fn b84_the_table_of_live_tasks_gives_back_its_slots() {
     assert_eq!(rig.executor.live(), 0);
     rig.block_on(yields(1));
 }
+
+/// For Miri: the memory of the executor that has ended may be that of the one that runs.
+#[test]
+fn a_handle_outlives_its_executor_and_goes_inside_another_one() {
+    for _ in 0..if cfg!(miri) { 10 } else { 100 } {
+        let task = Rig::new().executor.spawn(async {});
+        let other = Rig::new();
+        other.executor.enter(|| drop(task));
+    }
+}
+
+#[test]
+fn futures_of_all_lengths_and_alignments_stand_where_they_may() {
+    #[repr(align(16))]
+    struct Wide;
+    #[repr(align(4096))]
+    struct Page;
+
+    /// Spawns a task with so many bytes and this alignment, and looks at them again at its second poll.
+    fn check<const LENGTH: usize, A: 'static>(rig: &Rig, align: A) {
+        let mut held = ([LENGTH as u8; LENGTH], align, false);
+        let future = poll_fn(move |cx| {
+            assert!((&raw const held.1).is_aligned());
+            assert_eq!(held.0, [LENGTH as u8; LENGTH]);
+            if std::mem::replace(&mut held.2, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        rig.executor.spawn(future).detach();
+    }
+
+    let rig = Rig::new();
+    for _ in 0..3 {
+        check::<0, _>(&rig, ());
+        check::<1, _>(&rig, Wide);
+        check::<8, _>(&rig, 0_u64);
+        check::<9, _>(&rig, Page);
+        check::<247, _>(&rig, ());
+        check::<255, _>(&rig, ());
+        check::<256, _>(&rig, ());
+        check::<5000, _>(&rig, ());
+        assert_eq!(rig.turn(), 16);
+    }
+}
+
+/// The waker of who awaited first is the awaiter's own business: it is not kept for as long as the task is.
+#[test]
+fn a_task_detached_after_it_was_awaited_lets_the_joiner_s_waker_go() {
+    let rig = Rig::new();
+    let awaiter = std::sync::Arc::new(util::Count::default());
+    let waker = std::task::Waker::from(std::sync::Arc::clone(&awaiter));
+    let mut task = rig.executor.spawn(pending::<()>());
+    let mut cx = std::task::Context::from_waker(&waker);
+    assert!(std::pin::pin!(&mut task).poll(&mut cx).is_pending());
+    assert_eq!(std::sync::Arc::strong_count(&awaiter), 3);
+    task.detach();
+    assert_eq!(std::sync::Arc::strong_count(&awaiter), 2);
+}

@@ -22,7 +22,9 @@ struct TaskCell<F: Future> {
     stage: UnsafeCell<Stage<F>>,
 }
 
-/// Which of the two stands here is told by the header's flags: `OUTPUT`, else the future unless `DONE`.
+/// Which of the two stands here is told by the header's flags: `OUTPUT`, else the future unless `DONE`. `repr(C)`: both
+/// begin where the stage does.
+#[repr(C)]
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
     output: ManuallyDrop<Result<F::Output, Panic>>,
@@ -116,18 +118,17 @@ impl<F: Future> TaskCell<F> {
     unsafe fn free(task: NonNull<Header>) {
         // SAFETY: alive until it is freed below.
         let header = unsafe { task.as_ref() };
-        // SAFETY: an executor that is the current one of a thread is alive, also one that merely has the address of the
-        // task's own, which is gone then.
-        let home = shared::is_current(header).then(|| unsafe { header.shared() });
+        let is_home = shared::is_current(header);
         // SAFETY: the memory was taken for a cell of this type, and nobody else points to it any more. The stage drops
         // nothing by itself, and the header's joiner is gone: a joint takes it back before it lets the owner's
-        // reference go.
+        // reference go. A thread with a current executor is inside `enter`.
         unsafe {
             header.let_go_of_shared();
             ptr::drop_in_place(task.as_ptr());
-            match home {
-                Some(home) => home.put_memory(task.cast(), Layout::new::<Self>()),
-                None => pool::free(task.cast(), Layout::new::<Self>()),
+            if is_home {
+                shared::put_memory(task.cast(), Layout::new::<Self>());
+            } else {
+                pool::free(task.cast(), Layout::new::<Self>());
             }
         }
     }

@@ -93,8 +93,7 @@ impl Header {
     ///
     /// # Safety
     /// The caller holds a cloned waker, or is inside a poll of the task, or is on the owner's thread and the task is
-    /// not
-    /// `DONE`, or in the middle of becoming so.
+    /// not `DONE`, or in the middle of becoming so.
     #[inline]
     pub(crate) unsafe fn shared(&self) -> &Shared {
         // SAFETY: each of the conditions keeps the shared part alive while the result is used.

@@ -57,7 +57,19 @@ impl Pool {
         }
     }
 
-    #[cfg(test)]
+    /// The executor has ended: nothing will be taken any more, so nothing is kept.
+    pub(super) fn end(&mut self) {
+        self.keeps = false;
+        self.give_back(usize::MAX);
+    }
+
+    /// Keeps memory, whoever looks.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn keep(&mut self) {
+        self.keeps = true;
+    }
+
+    #[cfg(all(test, not(loom)))]
     pub(super) fn kept(&self) -> usize {
         self.kept
     }
@@ -72,9 +84,9 @@ impl Pool {
         }
     }
 
-    /// Gives so many cells back, or all there are, the shortest first.
+    /// Gives so many cells back, or all there are, the longest first.
     pub(super) fn give_back(&mut self, mut cells: usize) {
-        for (list, first) in self.lists.iter_mut().enumerate() {
+        for (list, first) in self.lists.iter_mut().enumerate().rev() {
             while cells > 0
                 && let Some(memory) = NonNull::new(*first)
             {
@@ -122,7 +134,7 @@ impl Default for Pool {
         Self {
             lists: [ptr::null_mut(); LISTS],
             kept: 0,
-            keeps: !cfg!(any(miri, loom)),
+            keeps: !cfg!(any(miri, loom, sanitized)),
         }
     }
 }
@@ -142,10 +154,9 @@ mod tests {
     }
 
     fn pool() -> Pool {
-        Pool {
-            keeps: true,
-            ..Pool::default()
-        }
+        let mut pool = Pool::default();
+        pool.keep();
+        pool
     }
 
     #[test]

@@ -87,6 +87,19 @@ pub(crate) fn enter<R>(owner: &Owner, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Memory of a task that is gone, for the next ones of this thread's current executor. Found by the thread's pointer,
+/// not the task's: the task's own executor may be gone, and this another one at its address.
+///
+/// # Safety
+/// As for [`Pool::put`]; and this thread is inside [`enter`].
+#[inline]
+pub(super) unsafe fn put_memory(memory: NonNull<u8>, layout: Layout) {
+    let shared = CURRENT.with(Cell::get);
+    // SAFETY: inside `enter`, whose caller keeps the executor alive; so this is the owner's thread, and the borrow ends
+    // in this line. The rest is promised by the caller.
+    unsafe { (*(*shared).local.pool.get()).put(memory, layout) };
+}
+
 /// The task that the innermost executor of this thread is polling.
 fn current_task() -> Option<TaskId> {
     let shared = CURRENT.with(Cell::get);
@@ -137,16 +150,6 @@ impl Shared {
     pub(super) fn take_memory(&self, layout: Layout) -> NonNull<u8> {
         // SAFETY: owner's thread: so says who spawns, as he holds an `Owner`; the borrow ends in this line.
         unsafe { &mut *self.local.pool.get() }.take(layout)
-    }
-
-    /// Memory of a task that is gone. Owner's thread.
-    ///
-    /// # Safety
-    /// As for [`Pool::put`].
-    #[inline]
-    pub(super) unsafe fn put_memory(&self, memory: NonNull<u8>, layout: Layout) {
-        // SAFETY: as in `push_ready`; the rest is promised by the caller.
-        unsafe { (*self.local.pool.get()).put(memory, layout) };
     }
 
     /// Takes a finished task off the table of live ones. Owner's thread.
@@ -435,7 +438,7 @@ impl Owner {
         self.cancel_doomed();
         self.empty_ready();
         // SAFETY: owner's thread; the borrow ends in this line.
-        unsafe { &mut *self.local().pool.get() }.give_back(usize::MAX);
+        unsafe { &mut *self.local().pool.get() }.end();
         self.local().cancelling.set(false);
     }
 
@@ -514,8 +517,11 @@ mod tests {
             return;
         }
         let executor = Executor::for_tests();
-        // SAFETY: owner's thread; the borrow ends in its line.
-        let kept = || unsafe { &*executor.owner().local().pool.get() }.kept();
+        let pool = &executor.owner().local().pool;
+        // SAFETY: owner's thread; the borrow ends in this line.
+        unsafe { &mut *pool.get() }.keep();
+        // SAFETY: as above.
+        let kept = || unsafe { &*pool.get() }.kept();
         let spawn = || (0..900).for_each(|_| executor.spawn(async {}).detach());
         for _ in 0..2 {
             spawn();
@@ -528,7 +534,12 @@ mod tests {
             assert_eq!((executor.park(), kept()), (true, left));
         }
         spawn();
-        executor.enter(|| executor.close());
-        assert_eq!(kept(), 0);
+        let late = executor.spawn(async {});
+        executor.enter(|| {
+            executor.close();
+            assert_eq!(kept(), 0);
+            drop(late);
+        });
+        assert_eq!(kept(), 0, "nothing comes after an executor's end");
     }
 }
