@@ -3,6 +3,7 @@
 mod util;
 
 use std::cell::Cell;
+use std::hint;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
@@ -232,9 +233,12 @@ fn nobody_rings_between_two_turns_before_the_descriptor_is_asked_for() {
     let (sender, receiver) = oneshot::channel::<()>();
     let task = context.spawn(async { receiver.await.expect("sent") });
     let handle = context.handle();
-    let _timer = handle.timer(handle.read_clock() + ms(5), |_, _| ());
+    let due = handle.read_clock() + ms(5);
+    let _timer = handle.timer(due, |_, _| ());
     while context.turn(Some(Duration::ZERO)).expect("a turn").more {}
-    thread::sleep(ms(10));
+    while handle.read_clock() <= due {
+        hint::spin_loop(); // an alarm would go off now
+    }
     thread::spawn(move || sender.send(()))
         .join()
         .expect("no panic")

@@ -93,7 +93,7 @@ impl Place {
         self.generation_and_slot
     }
 
-    /// Where in the table; the newest free slot is taken first, so that there are no gaps.
+    /// Where in the table; it grows only when no slot is free, so that there are no gaps.
     #[inline]
     pub(crate) fn slot(self) -> u32 {
         self.generation_and_slot as u32

@@ -234,3 +234,20 @@ impl Lone {
         Some((self.mark, self.waiter.take_waker()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b26_the_next_one_in_a_slot_has_a_ticket_of_its_own() {
+        let mut order = Order::new();
+        let _alone = order.join(Location::caller(), Mark::default());
+        let left = order.join(Location::caller(), Mark::default());
+        order.get_mut(left).expect("it is there").1.ticket.tag = 5;
+        order.leave(left);
+        let next = order.join(Location::caller(), Mark::default());
+        assert_eq!(next.slot(), left.slot());
+        assert_eq!(order.get(next).expect("it is there").1.ticket.tag, 0);
+    }
+}

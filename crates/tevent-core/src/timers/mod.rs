@@ -45,7 +45,7 @@ const FEW: usize = 64;
 /// The heap gives timers to the wheel when it gets longer than this, and than twice of what it had to keep.
 const HEAP_LIMIT: usize = 2 * FEW;
 
-/// A bucket of up to so many timers is sorted as it is: the longest that one call sorts.
+/// A bucket of up to so many timers is sorted as it is. Longer ones only if all its timers are due at the same time.
 const RUN_LIMIT: usize = 4096;
 
 /// So often the memory of a burst is kept for the next one.
@@ -63,9 +63,10 @@ const RUN: u16 = u16::MAX - 1;
 /// no clock: [`pop_due`](Self::pop_due) is told what time it is. A far timer comes and goes in O(1) steps; among n near
 /// ones it takes O(log n). On its way to being near a timer is moved a few times, at most once for each of eleven
 /// widths of buckets. One that is put off stays where it is, and is moved once more when its turn would have come. All
-/// of a bucket are moved in one call, which takes longer than others then. No method drops a `T`: values come back to
-/// the caller, who can end the borrow of the table before a destructor runs. Memory is given back when timers leave
-/// after a burst; that of their slots after some [rests](Self::rest), when the last has left, also of those that stay.
+/// of a bucket are moved in one call, which takes longer than others then; so are those of the next ones, if all of it
+/// were put off: a million of them take a tenth of a second. No method drops a `T`: values come back to the caller, who
+/// can end the borrow of the table before a destructor runs. Memory of a burst is given back after some
+/// [rests](Self::rest); that of slots when the last timer has left, also of those that stay.
 ///
 /// ```
 /// use tevent_core::timers::Timers;
@@ -198,7 +199,8 @@ impl<T> Timers<T> {
         self.slots.value_mut(key)?.as_mut()
     }
 
-    /// The deadline that a timer was given last, whether it has come or not; `None` if the timer is not there any more.
+    /// The deadline that a timer was given last, whether it has come or not; of one that was given none, any. `None` if
+    /// the timer is not there any more.
     #[must_use]
     pub fn deadline(&self, key: TimerKey) -> Option<u64> {
         self.slots.deadline(key)
@@ -431,6 +433,12 @@ impl<T> Timers<T> {
             self.heap.remove(0, &mut self.slots);
             self.move_from(None, put_off);
         }
+        self.foremost()
+    }
+
+    /// What would be due first if nothing had been put off.
+    #[inline]
+    fn foremost(&self) -> Option<&Entry> {
         match (self.run.first(), self.heap.first()) {
             (Some(next), Some(late)) if late.order() < next.order() => Some(late),
             (next, late) => next.or(late),
@@ -472,7 +480,8 @@ impl<T> Timers<T> {
     /// Gives what is not near what is due first to the wheel. Each time the limit doubles what is left, so a heap that
     /// cannot be relieved, because its timers are all due at the same time, is not asked again for long.
     fn relieve(&mut self) {
-        let due = self.next_deadline().unwrap_or(0);
+        // No later than what is due first. That itself may have been put off: to move it now would lead back here.
+        let due = self.foremost().map_or(0, |entry| entry.deadline);
         if self.wheel.len() <= self.heap.len() {
             self.deal_anew();
         }
@@ -490,6 +499,8 @@ impl<T> Timers<T> {
         self.run
             .give_later(near, |entry| wheel.put(near, entry, slots));
         self.heap_limit = HEAP_LIMIT.max(2 * self.heap.len());
+        // All of them may have been put off.
+        self.settle();
     }
 
     /// Takes all out of the wheel, so that `near` may go back: the few that came late would keep the many that came
@@ -507,17 +518,23 @@ impl<T> Timers<T> {
         let came = self.arrivals - mem::replace(&mut self.arrivals_before, self.arrivals);
         let needed = self.slots.taken().max(came as usize);
         self.roomy_rests = if needed < self.slots.len() / 4 {
-            self.roomy_rests + 1
+            self.roomy_rests.saturating_add(1)
         } else {
             0
         };
         self.give_memory_back();
     }
 
-    /// That of the whole table, if it is empty and has been so for long, or nearly.
+    /// That of the whole table, if it is empty and has been so for long, or nearly; else that of what is near.
     fn give_memory_back(&mut self) {
-        if self.slots.taken() == 0 && self.roomy_rests > ROOMY_RESTS {
+        if self.roomy_rests <= ROOMY_RESTS {
+            return;
+        }
+        if self.slots.taken() == 0 {
             drop(self.take_all());
+        } else {
+            self.run.give_memory_back();
+            self.heap.give_memory_back();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the table is made of: its memory, its names of buckets, its slots. Its order is a model's in `tests/timers`.
 
+mod long;
+
 use std::rc::Rc;
 use std::task::Waker;
 
