@@ -385,6 +385,7 @@ impl<T> Timers<T> {
     }
 
     /// Moves an entry from where it is, if it is somewhere, to where it belongs.
+    #[inline(always)] // as `occupy`
     fn move_from(&mut self, place: Option<Place>, entry: Entry) {
         if let Some(place) = place {
             self.take(entry.slot, place);
