@@ -74,7 +74,8 @@ fn idle_task() -> Thing {
                doubling, which is its best case. Just grown it takes twice as much, halfway a third more: for ours, \
                8 bytes of a task, 48 of an entry and 61 of a timer are in tables. The tasks come in waves of a \
                thousand, have been polled once and wait for ever. Not counted: a first wave, which ends again, and \
-               the place of the handles. futures: with a handle, as all.",
+               the place of the handles. Ours has kept cells of that wave: 0.6 bytes less for each than there are. \
+               futures: with a handle, as all.",
         ours: |count| runtimes::tevent(tasks(count, || tevent::spawn(idle()))),
         peers: vec![
             ("tokio", |count| {
