@@ -146,3 +146,39 @@ impl fmt::Debug for Ticket {
 /// Links and node stay within 48 bytes.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<crate::line::Slot<(), Mark>>() + size_of::<Waiter>() <= 48);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn wakes(waker: Option<&Waker>, task: &Arc<Nobody>) -> bool {
+        waker.is_some_and(|waker| waker.will_wake(&Waker::from(Arc::clone(task))))
+    }
+
+    #[test]
+    fn finding_a_waker_drops_none_inside_the_borrow() {
+        let [here, before] = [Arc::new(Nobody), Arc::new(Nobody)];
+        let mut waiter = Waiter::new(Location::caller());
+        waiter.waker = Some(Arc::clone(&before).into());
+        let mut spare = None;
+        let waker = Waker::from(Arc::clone(&here));
+        assert_eq!(waiter.wait_for(&waker, &mut spare), Turn::WakerNeeded);
+        // The spare of another task stays for that one.
+        spare = Some(Arc::clone(&before).into());
+        assert_eq!(waiter.wait_for(&waker, &mut spare), Turn::WakerNeeded);
+        assert!(wakes(spare.as_ref(), &before));
+        // One's own goes to one's place, and what was there is the spare.
+        spare = Some(waker.clone());
+        assert_eq!(waiter.wait_for(&waker, &mut spare), Turn::Waiting);
+        assert!(wakes(waiter.waker.as_ref(), &here) && wakes(spare.as_ref(), &before));
+    }
+}

@@ -23,6 +23,14 @@ fn b67_a_heap_of_timers_that_were_put_off_is_relieved_in_one_step() {
     }
 }
 
+/// So many, behind so few that the wheel has them all.
+fn insert_many_far(timers: &mut Timers<u64>) {
+    for _ in 0..=HEAP_LIMIT {
+        timers.insert(0, 0);
+    }
+    insert_many(timers, HOUR + 1);
+}
+
 /// All but one have come.
 fn rest_with_the_last(timers: &mut Timers<u64>) {
     while timers.len() > 1 {
@@ -44,10 +52,7 @@ fn b55_a_heap_that_is_never_empty_gives_its_memory_back_at_rest() {
 #[test]
 fn b55_so_does_a_run_that_is_never_empty() {
     let mut timers = Timers::new();
-    for _ in 0..=HEAP_LIMIT {
-        timers.insert(0, 0);
-    }
-    insert_many(&mut timers, HOUR + 1);
+    insert_many_far(&mut timers);
     while timers.pop_due(0).is_some() {}
     assert_eq!(timers.run.len() as u64, BURST);
     rest_with_the_last(&mut timers);
@@ -70,10 +75,7 @@ fn b84_rests_are_counted_for_ever() {
 #[test]
 fn b55_or_when_the_next_bucket_is_sorted() {
     let mut timers = Timers::new();
-    for _ in 0..=HEAP_LIMIT {
-        timers.insert(0, 0);
-    }
-    insert_many(&mut timers, HOUR + 1);
+    insert_many_far(&mut timers);
     timers.insert(2 * HOUR, 0);
     while timers.pop_due(HOUR + 1).is_some() {}
     assert_eq!(timers.len(), 1);
